@@ -1,0 +1,36 @@
+"""What a site is: one customer of the collector, with its keys, origins and settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """Choices of a site, with the defaults of the spec pages. Stored as JSON; unknown keys are refused."""
+
+    consent: Literal["not_required", "required"] = "not_required"
+    gpc_denies: bool = False  # Global Privacy Control counts as denial
+    bots: Literal["exclude", "include"] = "exclude"
+    own_domains: tuple[str, ...] = ()  # own and payment domains: coming from there does not start a visit
+    track_outbound: bool = False
+    track_downloads: bool = False
+    track_forms: bool = False
+    debug: bool = False
+    require_verified_identity: bool = False  # R14
+    purchases_assert: bool = False  # events that merely carry dims.customers assert too
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A site. `site_id` scopes every key in the system; `secret_hash` is the hash of the secret key, never the key."""
+
+    site_id: int
+    name: str
+    write_key: str
+    secret_hash: bytes
+    origins: tuple[str, ...]
+    settings: SiteSettings
+    is_test: bool = False
+    disabled: bool = False
