@@ -1,0 +1,263 @@
+"""What happens, inside the transaction, when an event says who the visitor is: load, decide, save.
+
+The rules are in `domain.identity`; this module finds the rows that they look at and carries out the steps they answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import orjson
+
+from collector.domain.event import Assertion, Event, Trust
+from collector.domain.identifiers import sanitise
+from collector.domain.identity import (
+    Assign,
+    Claim,
+    Decision,
+    Merge,
+    NewProfile,
+    Person,
+    Retire,
+    Situation,
+    Step,
+    Switch,
+    back_fill_late_uid,
+    decide,
+)
+from collector.domain.recognition import DAY_MS, Moment, born_at, epoch_of, is_shared, profile_at
+from collector.domain.traits import Trait
+from collector.domain.visit import Marker, MarkerKind, fold_visit, marker_kind
+from collector.recorder.picture import Picture
+from collector.store import devices, identifiers, profiles, traits, visits
+from collector.store.devices import NewBinding
+from collector.store.erasure import Erasures
+from collector.store.identifiers import Evidence
+from collector.store.visits import UserIdentification
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The leaf that the event belongs to, and what is to be noted on it."""
+
+    leaf: str
+    warnings: tuple[str, ...] = ()
+
+
+def assert_identity(
+    picture: Picture, trust: Trust, event: Event, leaf: str | None, erasures: Erasures
+) -> Verdict | None:
+    """Apply R1 and R4-R14 to one event of the profile `leaf` (None: a server that knows no UID).
+
+    None means that the event is about somebody who was erased after it occurred: it is to be suppressed (R16).
+    """
+    picture.flush()
+    clean = sanitise(event.assertion or Assertion())
+    claimed = clean.assertion
+    if _is_erased(picture, event, claimed, erasures):
+        return None
+    if leaf is None:
+        leaf = _leaf_for_server(picture, claimed, event)
+    kind = marker_kind(event)
+    if claimed.hint:
+        return _take_hint(picture, event, leaf, claimed, clean.warnings)
+    if claimed.cid is None and claimed.email is None:
+        _save_traits(picture, trust, event, leaf, claimed, is_claim=False)
+        if kind is not None:
+            mark(picture, event, leaf, kind)
+        return Verdict(leaf, clean.warnings)
+    decision = decide(
+        _situation(picture, trust, event, leaf, claimed),
+        claimed.cid,
+        claimed.email,
+        event.occurred_at,
+        iter(picture.fresh_id, ""),
+    )
+    evidence = (event.event_id, trust, picture.now)
+    for step in decision.steps:
+        _carry_out(picture, step, event, evidence)
+    _save_traits(picture, trust, event, decision.leaf, claimed, is_claim=decision.traits_are_claims)
+    _remember_assertion(picture, event, decision, claimed, kind)
+    return Verdict(decision.leaf, (*clean.warnings, *decision.warnings))
+
+
+def _is_erased(picture: Picture, event: Event, claimed: Assertion, erasures: Erasures) -> bool:
+    """R16: the person was erased after this event occurred."""
+    for kind, value in (("cid", claimed.cid), ("email", claimed.email)):
+        if value is not None:
+            times = erasures.fetch_times(picture.conn, picture.site.site_id, kind, [value])
+            if value in times and event.occurred_at < times[value]:
+                return True
+    return False
+
+
+def _leaf_for_server(picture: Picture, claimed: Assertion, event: Event) -> str:
+    """R11: without a UID, a server's event belongs to whom its CID or e-mail names, or to a new profile."""
+    for kind, value in (("cid", claimed.cid), ("email", claimed.email)):
+        row = identifiers.fetch_identifier(picture.conn, picture.site.site_id, kind, value) if value else None
+        if row is not None:
+            return str(row[0])
+    leaf = picture.fresh_id()
+    profiles.insert_profiles(picture.conn, picture.site.site_id, [(leaf, event.occurred_at)])
+    return leaf
+
+
+def _situation(picture: Picture, trust: Trust, event: Event, leaf: str, claimed: Assertion) -> Situation:
+    """Load the people whom R4, R5 and R7 may touch."""
+    conn, site_id = picture.conn, picture.site.site_id
+    current = profiles.fetch_person(conn, site_id, leaf)
+    assert current is not None, "a binding names a profile that does not exist"
+    by_cid = profiles.fetch_owner(conn, site_id, "cid", claimed.cid) if claimed.cid else None
+    by_email = profiles.fetch_owner(conn, site_id, "email", claimed.email) if claimed.email else None
+    return Situation(
+        leaf=leaf,
+        current=current,
+        owner_of_cid=by_cid,
+        owner_of_email=by_email,
+        candidates=_candidates(picture, event, current) if claimed.cid else (),
+        trust=trust,
+        require_verified=picture.site.settings.require_verified_identity,
+    )
+
+
+def _candidates(picture: Picture, event: Event, current: Person) -> tuple[Person, ...]:
+    """R7: who else spoke on this device in this epoch before the assertion; nobody on a shared device (R13)."""
+    conn, site_id = picture.conn, picture.site.site_id
+    known = picture.uids.get(event.uid) if event.uid else None
+    if known is None or known.device_id is None:
+        return ()
+    moment = Moment(event.tracked_at, event.seq)
+    if _is_shared(picture, known.device_id, moment.at):
+        return ()
+    start, _ = epoch_of(moment, devices.fetch_boundaries(conn, site_id, known.device_id))
+    born = devices.fetch_uids_born_between(conn, site_id, known.device_id, start.at, moment.at)
+    leaves = {profile_at(uid.bindings, moment) for uid in born.values()}
+    roots = sorted(set(profiles.fetch_roots(conn, site_id, leaves).values()) - {current.profile_id})
+    people = (profiles.fetch_person(conn, site_id, root) for root in roots)
+    return tuple(person for person in people if person is not None)
+
+
+def _is_shared(picture: Picture, device_id: str, at: int) -> bool:
+    recent = devices.fetch_assertions(picture.conn, picture.site.site_id, device_id, at - 2 * DAY_MS)
+    return is_shared([(moment.at, cid) for moment, cid, _ in recent], at)
+
+
+def _carry_out(picture: Picture, step: Step, event: Event, evidence: Evidence) -> None:
+    """Save one step of a decision."""
+    conn, site_id = picture.conn, picture.site.site_id
+    match step:
+        case NewProfile(profile_id):
+            profiles.insert_profiles(conn, site_id, [(profile_id, event.occurred_at)])
+        case Assign(kind, value, profile_id, rule):
+            identifiers.insert_identifier(conn, site_id, kind, value, profile_id, rule, evidence)
+        case Retire(email):
+            identifiers.retire_email(conn, site_id, email, evidence)
+        case Merge(winner, loser, rule):
+            followers = profiles.point_at(conn, site_id, winner, loser)
+            identifiers.insert_merge(conn, site_id, winner, loser, rule, followers, evidence)
+        case Claim(kind, value, profile_id, reason):
+            identifiers.insert_claim(conn, site_id, profile_id, kind, value, reason, evidence)
+        case Switch(profile_id, rule):
+            _switch(picture, event, profile_id, rule)
+
+
+def _switch(picture: Picture, event: Event, profile_id: str, rule: str) -> None:
+    """R6: a new binding of the same UID from this event on, and an epoch boundary at its time."""
+    if event.uid is None:
+        return
+    moment = Moment(event.tracked_at, event.seq)
+    known = picture.uids[event.uid]
+    picture.bind(NewBinding(event.uid, moment, profile_id, rule, event.event_id, picture.now), known.device_id)
+    if known.device_id is not None:
+        devices.insert_boundary(picture.conn, picture.site.site_id, known.device_id, moment)
+
+
+def _save_traits(
+    picture: Picture, trust: Trust, event: Event, leaf: str, claimed: Assertion, *, is_claim: bool
+) -> None:
+    rows = [
+        Trait(name, orjson.dumps(value).decode(), trust, event.occurred_at, event.event_id, is_claim)
+        for name, value in claimed.traits.items()
+    ]
+    traits.upsert_traits(picture.conn, picture.site.site_id, leaf, rows)
+
+
+def _remember_assertion(
+    picture: Picture, event: Event, decision: Decision, claimed: Assertion, kind: MarkerKind | None
+) -> None:
+    """Keep the assertion for R7 and R13, and move the state of the visit."""
+    is_believed = "R14" not in decision.rules
+    cid = claimed.cid if is_believed else None
+    if kind is None and cid is None:
+        return
+    identity_id = (claimed.cid or claimed.email) if is_believed else None
+    mark(picture, event, decision.leaf, kind or MarkerKind.ASSERTION, identity_id, cid)
+    known = picture.uids.get(event.uid) if event.uid else None
+    device = picture.devices.get(known.device_id) if known and known.device_id else None
+    if cid is not None and device is not None and (device.last_asserted_at or -1) < event.tracked_at:
+        picture.change_device(replace(device, last_asserted_at=event.tracked_at))
+
+
+def _take_hint(picture: Picture, event: Event, leaf: str, claimed: Assertion, warnings: tuple[str, ...]) -> Verdict:
+    """R14: `user/info` is associated with its visit and merges nothing; its traits count only for a known CID."""
+    current = profiles.fetch_person(picture.conn, picture.site.site_id, leaf)
+    is_same = current is not None and claimed.cid is not None and current.cid == claimed.cid
+    _save_traits(picture, Trust.BROWSER, event, leaf, claimed, is_claim=not is_same)
+    mark(picture, event, leaf, MarkerKind.USER_INFO, claimed.cid or claimed.email)
+    return Verdict(leaf, warnings)
+
+
+def mark(
+    picture: Picture,
+    event: Event,
+    leaf: str,
+    kind: MarkerKind,
+    identity_id: str | None = None,
+    cid: str | None = None,
+) -> None:
+    """Keep an event that moves the state of its visit, and fold the visit again."""
+    conn, site_id = picture.conn, picture.site.site_id
+    if event.visit_id is not None:
+        known = picture.uids.get(event.uid) if event.uid else None
+        picture.widen_visit(event.visit_id, known.device_id if known else None, event.occurred_at)
+    picture.flush()
+    marker = _reset_marker(event, leaf) if kind is MarkerKind.RESET else _marker(event, leaf, kind, identity_id)
+    known = picture.uids.get(event.uid) if event.uid else None
+    device_id = known.device_id if known else None
+    visits.insert_user_identification(
+        conn, site_id, UserIdentification(marker, event.visit_id, device_id, event.uid, cid)
+    )
+    if event.visit_id is not None:
+        state, folded = fold_visit(visits.fetch_markers(conn, site_id, event.visit_id))
+        visits.save_fold(conn, site_id, event.visit_id, state, folded)
+
+
+def _marker(event: Event, leaf: str, kind: MarkerKind, identity_id: str | None) -> Marker:
+    return Marker(event.event_id, kind, event.tracked_at, event.seq, event.occurred_at, leaf, identity_id)
+
+
+def _reset_marker(event: Event, leaf: str) -> Marker:
+    """R8: a reset happens at the birth of its UID, once, whichever event brings it."""
+    assert event.uid is not None
+    birth = born_at(event.uid)
+    return Marker(event.uid, MarkerKind.RESET, birth, -1, event.occurred_at - event.tracked_at + birth, leaf)
+
+
+def back_fill_on_arrival(picture: Picture, device_id: str, uid: str, event: Event) -> None:
+    """R7 for a UID that was born before an assertion on its device and is first seen after it."""
+    picture.flush()
+    conn, site_id = picture.conn, picture.site.site_id
+    birth = Moment(born_at(uid), 0)
+    _, end = epoch_of(birth, devices.fetch_boundaries(conn, site_id, device_id))
+    made = devices.fetch_assertions(conn, site_id, device_id, birth.at)
+    later = [assertion for assertion in made if end is None or assertion[0] < end]
+    if not later:
+        return
+    moment, _, asserted_by = later[0]
+    if _is_shared(picture, device_id, moment.at):
+        return
+    customer = profiles.fetch_person(conn, site_id, asserted_by)
+    person = profiles.fetch_person(conn, site_id, picture.uids[uid].bindings[0].profile_id)
+    merge = back_fill_late_uid(person, customer) if person and customer else None
+    if merge is not None:
+        _carry_out(picture, merge, event, (event.event_id, Trust.BROWSER, picture.now))

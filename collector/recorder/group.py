@@ -1,0 +1,216 @@
+"""One transaction: load what a group of requests may touch, decide event by event, save all of it.
+
+The steps stand in the order in which they happen. Everything here runs on one connection inside one transaction that
+the caller opened; nobody is answered before it has committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import orjson
+from sqlalchemy import Connection
+
+from collector.domain.event import Arrival, Event, EventCode, Outcome, Receipt
+from collector.domain.privacy import tellable
+from collector.domain.recognition import BEGINNING, Device, Moment, born_at, is_younger, profile_at, recognise
+from collector.domain.site import Site
+from collector.domain.visit import MarkerKind, marker_kind
+from collector.recorder.assertion import assert_identity, back_fill_on_arrival, mark
+from collector.recorder.picture import Picture
+from collector.store.devices import NewBinding, NewUid, fetch_devices, fetch_uids, insert_boundary
+from collector.store.erasure import Erasures
+from collector.store.events import event_row, fetch_stored, fetch_stored_ids, fingerprint
+from collector.store.profiles import fetch_roots
+from collector.store.quarantine import Refused
+
+
+def record_group(
+    conn: Connection, arrivals: Sequence[Arrival], now: int, fresh_id: Callable[[], str], erasures: Erasures
+) -> list[Receipt]:
+    """Record `arrivals` (of any sites, in order of arrival); one receipt for each, valid once the caller commits."""
+    receipts: dict[int, Receipt] = {}
+    by_site: dict[int, list[int]] = {}
+    for place, arrival in enumerate(arrivals):
+        by_site.setdefault(arrival.site.site_id, []).append(place)
+    for places in by_site.values():
+        mine = [arrivals[place] for place in places]
+        picture = load(conn, mine, now, fresh_id, erasures)
+        for place, arrival in zip(places, mine, strict=True):
+            receipts[place] = _record(picture, arrival, erasures)
+        picture.flush()
+    return [receipts[place] for place in range(len(arrivals))]
+
+
+def load(
+    conn: Connection, arrivals: Sequence[Arrival], now: int, fresh_id: Callable[[], str], erasures: Erasures
+) -> Picture:
+    """What the plain events of one site need: stored ids, devices, UIDs; for unknown UIDs also cookies and erasures."""
+    site: Site = arrivals[-1].site
+    picture = Picture(conn, site, now, fresh_id)
+    events = [event for arrival in arrivals for event in arrival.events]
+    stored = fetch_stored_ids(conn, site.site_id, [event.event_id for event in events])
+    if stored:
+        picture.stored = fetch_stored(conn, site.site_id, stored)
+    device_ids = {arrival.device_id for arrival in arrivals if arrival.device_id}
+    picture.devices = fetch_devices(conn, site.site_id, device_ids) if device_ids else {}
+    mentioned = {event.uid for event in events if event.uid}
+    wanted = mentioned | {device.youngest_uid for device in picture.devices.values() if device.youngest_uid}
+    picture.uids = fetch_uids(conn, site.site_id, wanted) if wanted else {}
+    unknown = mentioned - picture.uids.keys()
+    if unknown:
+        picture.erased_uids = erasures.find(conn, site.site_id, "uid", unknown)
+        contacts = {arrival.contact_id for arrival in arrivals if arrival.contact_id}
+        picture.live_contacts = set(fetch_roots(conn, site.site_id, contacts)) if contacts else set()
+    _load_devices_of(picture, picture.uids)
+    return picture
+
+
+def _load_devices_of(picture: Picture, uids: Iterable[str]) -> None:
+    """Known UIDs bring their own device, which may differ from what the cookies said."""
+    missing = {picture.uids[uid].device_id for uid in uids} - {None, *picture.devices}
+    if missing:
+        site_id = picture.site.site_id
+        found = fetch_devices(picture.conn, site_id, [device_id for device_id in missing if device_id])
+        picture.devices |= found
+        youngest = {device.youngest_uid for device in found.values() if device.youngest_uid} - picture.uids.keys()
+        if youngest:
+            picture.uids |= fetch_uids(picture.conn, site_id, youngest)
+
+
+def _record(picture: Picture, arrival: Arrival, erasures: Erasures) -> Receipt:
+    """Decide the events of one request one after the other."""
+    device_id = _device_of(picture, arrival)
+    outcomes: list[Outcome] = []
+    counts = {"duplicate": 0, "quarantined": 0, "suppressed": 0, "accepted": 0}
+    for rejection in arrival.rejections:
+        _quarantine(picture, arrival, Refused(rejection.code, rejection.field, rejection.raw, rejection.event_id))
+        outcomes.append(Outcome(rejection.index, rejection.event_id, "quarantined", rejection.code, rejection.field))
+        counts["quarantined"] += 1
+    indexes = arrival.indexes or range(len(arrival.events))
+    for index, event in zip(indexes, arrival.events, strict=True):
+        outcome = _record_event(picture, arrival, device_id, event, index, erasures)
+        if outcome is not None:
+            outcomes.append(outcome)
+        counts[outcome.status if outcome and outcome.status != "warned" else "accepted"] += 1
+    contact_id = _current_contact(picture, arrival, device_id)
+    outcomes.sort(key=lambda outcome: outcome.index)
+    return Receipt(
+        **counts,
+        contact_id=contact_id,
+        device_id=device_id if contact_id is not None else arrival.device_id,
+        outcomes=tuple(outcomes),
+    )
+
+
+def _device_of(picture: Picture, arrival: Arrival) -> str | None:
+    """The device of the cookies or the SDK; where that one is new but a UID is not, the device the UID was born on."""
+    if arrival.device_id is None or arrival.device_id in picture.devices:
+        return arrival.device_id
+    for event in arrival.events:
+        known = picture.uids.get(event.uid) if event.uid else None
+        if known and known.device_id:
+            return known.device_id
+    return arrival.device_id
+
+
+def _record_event(
+    picture: Picture, arrival: Arrival, device_id: str | None, event: Event, index: int, erasures: Erasures
+) -> Outcome | None:
+    """One event: a repeat, a conflict, suppressed, or stored with the leaf that it belongs to."""
+    earlier = picture.stored.get(event.event_id) or picture.arrived.get(event.event_id)
+    if earlier is not None:
+        if fingerprint(event) == (fingerprint(earlier) if isinstance(earlier, Event) else earlier):
+            return Outcome(index, event.event_id, "duplicate", "duplicate")
+        _quarantine(picture, arrival, Refused(EventCode.ID_CONFLICT, "event_id", raw_event(event), event.event_id))
+        return Outcome(index, event.event_id, "quarantined", EventCode.ID_CONFLICT, "event_id")
+    if event.uid in picture.erased_uids:
+        return Outcome(index, event.event_id, "suppressed", "erased")
+    warnings = event.warnings
+    leaf = None
+    is_visitor = not arrival.bot or picture.site.settings.bots == "include"
+    if is_visitor and (event.uid is not None or event.assertion is not None):
+        if event.uid is not None:
+            leaf = _leaf_of(picture, arrival, device_id, event)
+        if event.assertion is not None or marker_kind(event) is not None:
+            verdict = assert_identity(picture, arrival.trust, event, leaf, erasures)
+            if verdict is None:
+                return Outcome(index, event.event_id, "suppressed", "erased")
+            leaf, warnings = verdict.leaf, (*warnings, *verdict.warnings)
+    picture.arrived[event.event_id] = event
+    picture.event_rows.append(event_row(picture.site.site_id, event, leaf, arrival.received_at, arrival.bot, warnings))
+    if event.visit_id is not None and is_visitor:
+        picture.widen_visit(event.visit_id, device_id, event.occurred_at)
+    told = tellable(warnings)
+    return Outcome(index, event.event_id, "warned", told[0]) if told else None
+
+
+def _leaf_of(picture: Picture, arrival: Arrival, device_id: str | None, event: Event) -> str:
+    """The profile that the event's UID speaks for at the event's own time; an unknown UID is recognised first (R3)."""
+    assert event.uid is not None
+    known = picture.uids.get(event.uid)
+    if known is None:
+        _greet(picture, arrival, device_id, event, event.uid)
+        known = picture.uids[event.uid]
+    return profile_at(known.bindings, Moment(event.tracked_at, event.seq))
+
+
+def _greet(picture: Picture, arrival: Arrival, device_id: str | None, event: Event, uid: str) -> None:
+    """R3 and R8 for a UID seen for the first time, and R7 where it comes late."""
+    device = picture.devices.get(device_id) if device_id else None
+    contact_id = arrival.contact_id if arrival.contact_id in picture.live_contacts else None
+    found = recognise(uid, event.uid_origin, device, contact_id, picture.fresh_id())
+    birth = born_at(uid)
+    if found.is_new:
+        picture.new_profiles.append((found.profile_id, event.occurred_at))
+    picture.new_uids.append(NewUid(uid, device_id, event.uid_origin, birth))
+    picture.bind(NewBinding(uid, BEGINNING, found.profile_id, found.rule, event.event_id, picture.now), device_id)
+    if device_id is None:
+        return
+    device = device or Device(device_id)
+    if is_younger(uid, device):
+        picture.change_device(Device(device_id, uid, birth, device.last_asserted_at))
+    if event.uid_origin == "reset":
+        insert_boundary(picture.conn, picture.site.site_id, device_id, Moment(birth, 0))
+        mark(picture, event, found.profile_id, MarkerKind.RESET)
+    if device.last_asserted_at is not None and device.last_asserted_at >= birth:
+        back_fill_on_arrival(picture, device_id, uid, event)
+
+
+def _current_contact(picture: Picture, arrival: Arrival, device_id: str | None) -> str | None:
+    """R3: the profile of the device's youngest UID; None where cookies are not ours to set or nothing is known.
+
+    It is the leaf, not its root: a merged profile's id resolves to its root anyway, an un-merge then needs no new
+    cookie, and nobody can learn from a changed cookie that an e-mail they typed is known (R17).
+    """
+    if arrival.device_id is None or device_id is None:
+        return None
+    device = picture.devices.get(device_id)
+    known = picture.uids.get(device.youngest_uid) if device and device.youngest_uid else None
+    if known is None:
+        spoken = [picture.uids[event.uid] for event in arrival.events if event.uid in picture.uids]
+        known = spoken[-1] if spoken else None
+    return known.bindings[-1].profile_id if known else None
+
+
+def _quarantine(picture: Picture, arrival: Arrival, refused: Refused) -> None:
+    picture.refused.setdefault(arrival.received_at, []).append(refused)
+
+
+def raw_event(event: Event) -> bytes:
+    """An event as JSON again, for the quarantine."""
+    known = {
+        "event_id": event.event_id,
+        "category": event.category,
+        "action": event.action,
+        "uid": event.uid,
+        "uid_origin": event.uid_origin,
+        "visit": event.visit_id,
+        "page": event.page_id,
+        "seq": event.seq,
+        "at": event.tracked_at,
+        "url": event.url,
+    }
+    return orjson.dumps(
+        {**orjson.loads(event.body), **{key: value for key, value in known.items() if value is not None}}
+    )

@@ -1,0 +1,84 @@
+"""What one transaction knows and wants to save: rows loaded for the group, and rows not yet written.
+
+Rows of the many plain events are collected here and written in one go; before a rule needs to look something up, they
+are flushed, so that it sees the group's own past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from collector.domain.event import Event
+from collector.domain.recognition import Binding, Device
+from collector.domain.site import Site
+from collector.store import devices, events, profiles, quarantine, visits
+from collector.store.devices import KnownUid, NewBinding, NewUid
+from collector.store.events import EventRow, StoredEvent
+from collector.store.quarantine import Refused
+from collector.store.visits import VisitSpan
+
+
+@dataclass(slots=True)
+class Picture:
+    """The state of one site inside one transaction. `fresh_id` mints ids, `now` is ms UTC."""
+
+    conn: Connection
+    site: Site
+    now: int
+    fresh_id: Callable[[], str]
+    uids: dict[str, KnownUid] = field(default_factory=dict)
+    devices: dict[str, Device] = field(default_factory=dict)
+    live_contacts: set[str] = field(default_factory=set)
+    erased_uids: set[str] = field(default_factory=set)
+    stored: dict[str, StoredEvent] = field(default_factory=dict)  # before this group
+    arrived: dict[str, Event] = field(default_factory=dict)  # in this group
+    event_rows: list[EventRow] = field(default_factory=list)
+    new_profiles: list[tuple[str, int]] = field(default_factory=list)
+    new_uids: list[NewUid] = field(default_factory=list)
+    new_bindings: list[NewBinding] = field(default_factory=list)
+    changed_devices: dict[str, Device] = field(default_factory=dict)
+    spans: dict[str, VisitSpan] = field(default_factory=dict)
+    refused: dict[int, list[Refused]] = field(default_factory=dict)  # by time of arrival
+
+    def bind(self, binding: NewBinding, device_id: str | None) -> None:
+        """From this moment on the UID speaks for another profile."""
+        known = self.uids.get(binding.uid)
+        bound = (*known.bindings, Binding(binding.since, binding.profile_id)) if known else ()
+        first = (Binding(binding.since, binding.profile_id),)
+        self.uids[binding.uid] = KnownUid(
+            binding.uid, known.device_id if known else device_id, tuple(sorted(bound)) or first
+        )
+        self.new_bindings.append(binding)
+
+    def change_device(self, device: Device) -> None:
+        """Remember a device as it is now."""
+        self.devices[device.device_id] = device
+        self.changed_devices[device.device_id] = device
+
+    def widen_visit(self, visit_id: str, device_id: str | None, occurred_at: int) -> None:
+        """Let the visit cover `occurred_at`."""
+        span = self.spans.get(visit_id)
+        if span is None:
+            self.spans[visit_id] = VisitSpan(visit_id, device_id, occurred_at, occurred_at)
+        elif not span.started_at <= occurred_at <= span.last_event_at:
+            start, end = min(span.started_at, occurred_at), max(span.last_event_at, occurred_at)
+            self.spans[visit_id] = VisitSpan(visit_id, span.device_id or device_id, start, end)
+
+    def flush(self) -> None:
+        """Write everything collected so far."""
+        conn, site_id = self.conn, self.site.site_id
+        profiles.insert_profiles(conn, site_id, self.new_profiles)
+        devices.upsert_devices(conn, site_id, list(self.changed_devices.values()))
+        devices.insert_uids(conn, site_id, self.new_uids)
+        devices.insert_bindings(conn, site_id, self.new_bindings)
+        visits.upsert_visits(conn, site_id, list(self.spans.values()))
+        events.insert_events(conn, self.event_rows)
+        for received_at, rows in self.refused.items():
+            quarantine.insert_quarantine(conn, site_id, received_at, rows)
+        for collected in (self.new_profiles, self.new_uids, self.new_bindings, self.event_rows):
+            collected.clear()
+        for by_key in (self.changed_devices, self.spans, self.refused):
+            by_key.clear()

@@ -1,0 +1,226 @@
+"""Group commit: one task drains the queue into a transaction; what arrives meanwhile is the next group.
+
+A caller of `record` is answered after the commit and its fsync, never before. The queue is bounded; when it is full
+the caller hears so at once and the browser keeps its events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
+
+from collector import metrics
+from collector.domain.event import Arrival, EventCode, Receipt, Rejection
+from collector.recorder.group import raw_event, record_group
+from collector.store.database import Database
+from collector.store.erasure import Erasures
+from collector.store.quarantine import Refused, insert_quarantine
+
+GROUP_EVENTS = 500
+
+log = structlog.get_logger()
+
+
+class QueueFull(Exception):
+    """More waits than the queue may hold; nothing was stored. Answer 503."""
+
+    code = "storage_unavailable"
+    retry_after_s = 2
+
+
+class StorageUnavailable(Exception):
+    """The database is busy, away or full, or its answer was lost; nothing may be acknowledged. Answer 503."""
+
+    def __init__(self, code: str = "storage_unavailable", retry_after_s: int = 5) -> None:
+        super().__init__(code)
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(slots=True)
+class _Waiting:
+    arrival: Arrival
+    answer: asyncio.Future[Receipt]
+
+
+class Recorder:
+    """Owns the queue and the task that empties it. `now` is ms UTC, `fresh_id` mints ids."""
+
+    def __init__(
+        self,
+        database: Database,
+        erasures: Erasures,
+        now: Callable[[], int],
+        fresh_id: Callable[[], str],
+        queue_size: int = 2000,
+    ) -> None:
+        self._database = database
+        self._erasures = erasures
+        self._now = now
+        self._fresh_id = fresh_id
+        self._queue_size = queue_size
+        self._waiting: deque[_Waiting] = deque()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.ready = True
+
+    async def start(self) -> None:
+        """Begin to empty the queue."""
+        self._task = asyncio.create_task(self._run(), name="recorder")
+
+    async def stop(self, grace_s: float = 10) -> None:
+        """Record what waits, for at most `grace_s`; what is left then is refused, so that its sender keeps it."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._task, grace_s)
+        self._refuse(list(self._waiting), StorageUnavailable())
+        self._waiting.clear()
+
+    async def record(self, arrival: Arrival) -> Receipt:
+        """Store one request's events; returns once they are on disk.
+
+        Raises `QueueFull` or `StorageUnavailable`, and then the sender has to keep its events.
+        """
+        if self._stopping or len(self._waiting) >= self._queue_size:
+            raise QueueFull
+        answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(arrival, answer))
+        self._wake.set()
+        return await answer
+
+    async def quarantine_raw(self, site_id: int, received_at: int, code: str, raw: bytes) -> None:
+        """Keep a body that could not be parsed at all. Raises `StorageUnavailable`."""
+        try:
+            await self._database.write(insert_quarantine, site_id, received_at, [Refused(code, "", raw)])
+        except DatabaseError as error:
+            raise self._unavailable(error) from error
+
+    async def probe(self) -> bool:
+        """Whether the database can store right now; asked by `/readyz` while `ready` is False."""
+        try:
+            await self._database.write(_write_nothing)
+        except DatabaseError:
+            self.ready = False
+        else:
+            self.ready = True
+        return self.ready
+
+    async def _run(self) -> None:
+        while self._waiting or not self._stopping:
+            if not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            group = self._take_group()
+            try:
+                await self._record(group)
+            except Exception:
+                log.exception("group_failed", requests=len(group))
+                self._refuse(group, StorageUnavailable())
+            await self._maintain()
+
+    def _take_group(self) -> list[_Waiting]:
+        """The oldest waiting requests, together at most about GROUP_EVENTS events."""
+        group: list[_Waiting] = []
+        events = 0
+        while self._waiting and events < GROUP_EVENTS:
+            waiting = self._waiting.popleft()
+            group.append(waiting)
+            events += len(waiting.arrival.events) + len(waiting.arrival.rejections)
+        metrics.GROUP_EVENTS.observe(events)
+        return group
+
+    async def _record(self, group: list[_Waiting]) -> None:
+        try:
+            receipts = await self._commit([waiting.arrival for waiting in group])
+        except StorageUnavailable as error:
+            self.ready = False
+            self._refuse(group, error)
+            return
+        self.ready = True
+        for waiting, receipt in zip(group, receipts, strict=True):
+            metrics.count_receipt(receipt)
+            if not waiting.answer.done():
+                waiting.answer.set_result(receipt)
+
+    async def _commit(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
+        """Record `arrivals` in one transaction; if the data is refused, in halves, down to the culprit."""
+        try:
+            return await self._database.write(record_group, arrivals, self._now(), self._fresh_id, self._erasures)
+        except (OperationalError, OSError) as error:
+            raise self._unavailable(error) from error
+        except Exception as error:
+            if isinstance(error, DatabaseError) and not isinstance(error, IntegrityError | DataError | InterfaceError):
+                raise self._unavailable(error) from error
+            log.warning("group_refused", requests=len(arrivals), error=type(error).__name__)
+            return await self._commit_halves(arrivals)
+
+    async def _commit_halves(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
+        if len(arrivals) > 1:
+            half = len(arrivals) // 2
+            return [*await self._commit(arrivals[:half]), *await self._commit(arrivals[half:])]
+        arrival = arrivals[0]
+        if len(arrival.events) > 1:
+            return [await self._split(arrival)]
+        if not arrival.events:
+            raise StorageUnavailable
+        return await self._commit([_refused_by_storage(arrival)])
+
+    async def _split(self, arrival: Arrival) -> Receipt:
+        half = len(arrival.events) // 2
+        indexes = arrival.indexes or tuple(range(len(arrival.events)))
+        first = replace(arrival, events=arrival.events[:half], indexes=indexes[:half])
+        second = replace(arrival, events=arrival.events[half:], indexes=indexes[half:], rejections=())
+        return join_receipts([*await self._commit([first]), *await self._commit([second])])
+
+    def _refuse(self, group: Sequence[_Waiting], error: StorageUnavailable) -> None:
+        for waiting in group:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(error)
+
+    def _unavailable(self, error: BaseException) -> StorageUnavailable:
+        name = getattr(getattr(error, "orig", None), "sqlite_errorname", type(error).__name__)
+        log.error("storage_unavailable", reason=name)
+        return StorageUnavailable("storage_full" if name == "SQLITE_FULL" else "storage_unavailable")
+
+    async def _maintain(self) -> None:
+        """Between groups: checkpoints. A failure here is retried later and hurts nobody who waits."""
+        try:
+            await self._database.checkpoint_if_due()
+        except DatabaseError as error:
+            self._unavailable(error)
+
+
+def _write_nothing(conn: Connection) -> None:
+    conn.exec_driver_sql("UPDATE installation SET value = value WHERE name = ''")
+
+
+def _refused_by_storage(arrival: Arrival) -> Arrival:
+    """The one event of `arrival` as a rejection: the database refuses it, now and for ever."""
+    event = arrival.events[0]
+    index = arrival.indexes[0] if arrival.indexes else 0
+    rejection = Rejection(index, EventCode.STORAGE_REJECTED, "", raw_event(event), event.event_id)
+    return replace(arrival, events=(), indexes=(), rejections=(*arrival.rejections, rejection))
+
+
+def join_receipts(parts: Sequence[Receipt]) -> Receipt:
+    """One receipt for an arrival that was recorded in parts."""
+    return Receipt(
+        accepted=sum(part.accepted for part in parts),
+        duplicate=sum(part.duplicate for part in parts),
+        quarantined=sum(part.quarantined for part in parts),
+        suppressed=sum(part.suppressed for part in parts),
+        contact_id=parts[-1].contact_id,
+        device_id=parts[-1].device_id,
+        outcomes=tuple(sorted((o for part in parts for o in part.outcomes), key=lambda outcome: outcome.index)),
+    )

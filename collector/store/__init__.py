@@ -1,0 +1,1 @@
+"""SQL, and only SQL: the schema, the connections, and one module of queries for each noun."""

@@ -1,0 +1,160 @@
+"""Connections: one that writes, many that read, and the transaction around each function.
+
+A query function is a plain function of a SQLAlchemy `Connection`; this module decides where it runs. On SQLite exactly
+one connection writes, in a thread of its own, always `BEGIN IMMEDIATE` with a real fsync at commit, and checkpoints
+between transactions. Readers go through aiosqlite, never write and never checkpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, create_engine, event, make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool, StaticPool
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Query = Callable[Concatenate[Connection, P], T]
+
+BUSY_TIMEOUT_MS = 2000
+WAL_LIMIT_BYTES = 48 * 1024 * 1024
+TRANSACTIONS_BETWEEN_CHECKPOINTS = 200
+SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON")
+WRITER_PRAGMAS = (*SQLITE_PRAGMAS, "wal_autocheckpoint=0", "journal_size_limit=16777216", "cache_size=-65536")
+READER_PRAGMAS = (*SQLITE_PRAGMAS[1:], "wal_autocheckpoint=0", "query_only=ON")
+
+
+class UnsupportedDatabase(ValueError):
+    """The database URL names an engine that this version does not speak."""
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a `sqlite:///path` URL; relative paths are resolved against the working directory."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise UnsupportedDatabase(f"database_url must look like sqlite:///path/to/regulars.db, not {parsed.drivername}")
+    return Path(parsed.database).absolute()
+
+
+def _on_connect(engine: Any, pragmas: tuple[str, ...], begin: str) -> None:
+    """Prepare each connection of `engine`; transactions are begun by us, not by the driver."""
+
+    @event.listens_for(engine, "connect")
+    def prepare(driver_connection: Any, _record: object) -> None:
+        driver_connection.isolation_level = None
+        cursor = driver_connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+class Database:
+    """An open database. Call `close` when done; `write` and `transact` are the only ways to change it."""
+
+    def __init__(self, url: str) -> None:
+        self.path = sqlite_path(url)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock_file = os.open(f"{self.path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._writer = create_engine(
+            f"sqlite:///{self.path}", poolclass=StaticPool, connect_args={"check_same_thread": False}
+        )
+        _on_connect(self._writer, WRITER_PRAGMAS, "BEGIN IMMEDIATE")
+        self._readers = create_async_engine(f"sqlite+aiosqlite:///{self.path}")
+        _on_connect(self._readers.sync_engine, READER_PRAGMAS, "BEGIN")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._connection: Connection | None = None
+        self._since_checkpoint = 0
+
+    def transact(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `query` in the writing transaction of this process and commit; in the calling thread.
+
+        Raises `OperationalError` when the database is busy for 2 s, full or away: nothing is stored then.
+        """
+        if self._connection is None or self._connection.closed:
+            self._connection = self._writer.connect()
+        with self._alone(), self._connection.begin():
+            result = query(self._connection, *args, **kwargs)
+        self._since_checkpoint += 1
+        return result
+
+    async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`transact` in the writer's thread. Once begun it runs to its end, also when the caller is cancelled."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: self.transact(query, *args, **kwargs))
+
+    async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `query` on a read-only connection, in a snapshot of its own."""
+        async with self._readers.connect() as connection:
+            return await connection.run_sync(query, *args, **kwargs)
+
+    def read_now(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`read` for a caller without an event loop (the command line)."""
+        engine = create_engine(f"sqlite:///{self.path}", poolclass=NullPool)
+        _on_connect(engine, READER_PRAGMAS, "BEGIN")
+        with engine.connect() as connection:
+            return query(connection, *args, **kwargs)
+
+    async def checkpoint_if_due(self) -> None:
+        """Move the log into the database file, now and then, between transactions."""
+        if self._since_checkpoint >= TRANSACTIONS_BETWEEN_CHECKPOINTS:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._checkpoint)
+
+    def _checkpoint(self) -> None:
+        """PASSIVE never waits; when readers kept the log from shrinking for too long, TRUNCATE waits for them."""
+        self._since_checkpoint = 0
+        wal = Path(f"{self.path}-wal")
+        is_long = wal.exists() and wal.stat().st_size > WAL_LIMIT_BYTES
+        if self._connection is None or self._connection.closed:
+            return
+        mode = "TRUNCATE" if is_long else "PASSIVE"
+        driver_connection = self._connection.connection.driver_connection
+        assert driver_connection is not None
+        with self._alone():
+            driver_connection.execute(f"PRAGMA wal_checkpoint({mode})")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes (a command beside the server) from writing while this one writes or checkpoints.
+
+        SQLite before 3.51.3 can corrupt its log when one connection writes while another checkpoints.
+        """
+        deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+        while True:
+            try:
+                fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise OperationalError("flock", None, error) from error
+                time.sleep(0.005)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+    async def close(self) -> None:
+        """Close readers, then the writer."""
+        await self._readers.dispose()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.close_now)
+
+    def close_now(self) -> None:
+        """Close the writer, without an event loop."""
+        if self._connection is not None:
+            self._connection.close()
+        self._writer.dispose()
+        self._thread.shutdown(wait=False)
+        os.close(self._lock_file)

@@ -1,0 +1,99 @@
+"""R16: deleting all that is known of a person, and keyed hashes that keep it from coming back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, delete, or_, select
+
+from collector.store.dialect import insert_on_conflict
+from collector.store.profiles import fetch_cluster
+from collector.store.schema import (
+    bindings,
+    claims,
+    events,
+    identifiers,
+    merges,
+    profiles,
+    quarantine,
+    sessions,
+    tombstones,
+    traits,
+    uids,
+    user_identifications,
+)
+
+
+class Erasures:
+    """Tombstones: what was erased is known only by a hash keyed with the installation's secret."""
+
+    def __init__(self, secret: str) -> None:
+        self._key = hashlib.sha256(f"erasure {secret}".encode()).digest()
+
+    def _hash(self, kind: str, value: str) -> bytes:
+        return hashlib.blake2b(f"{kind}\0{value}".encode(), key=self._key, digest_size=16).digest()
+
+    def find(self, conn: Connection, site_id: int, kind: str, values: Iterable[str]) -> set[str]:
+        """Those of `values` that were erased at any time."""
+        return set(self.fetch_times(conn, site_id, kind, values))
+
+    def fetch_times(self, conn: Connection, site_id: int, kind: str, values: Iterable[str]) -> dict[str, int]:
+        """When each of `values` was erased, ms; those never erased are absent."""
+        hashes = {self._hash(kind, value): value for value in values}
+        rows = conn.execute(
+            select(tombstones.c.hash, tombstones.c.erased_at).where(
+                tombstones.c.site_id == site_id, tombstones.c.kind == kind, tombstones.c.hash.in_(list(hashes))
+            )
+        )
+        return {hashes[digest]: at for digest, at in rows}
+
+    def insert(self, conn: Connection, site_id: int, kind: str, values: Iterable[str], now: int) -> None:
+        """Bury `values`; a later burial of the same value counts."""
+        rows = [
+            {"site_id": site_id, "kind": kind, "hash": self._hash(kind, value), "erased_at": now} for value in values
+        ]
+        if rows:
+            statement = insert_on_conflict(conn, tombstones)
+            conn.execute(
+                statement.on_conflict_do_update(
+                    index_elements=list(tombstones.primary_key.columns),
+                    set_={"erased_at": statement.excluded.erased_at},
+                ),
+                rows,
+            )
+
+
+def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, now: int) -> dict[str, int]:
+    """Delete the whole cluster of `root`, its events and its quarantine rows; returns counts by table.
+
+    What remains are tombstones. The bytes leave the file with `Database.vacuum`, which the caller runs afterwards.
+    """
+    leaves = [leaf for leaf, _ in fetch_cluster(conn, site_id, root)]
+    spoken = list(conn.scalars(select(bindings.c.uid).where(_of(bindings, site_id, leaves)).distinct()))
+    held = conn.execute(select(identifiers.c.kind, identifiers.c.value).where(_of(identifiers, site_id, leaves))).all()
+    claimed = conn.execute(select(claims.c.kind, claims.c.value).where(_of(claims, site_id, leaves))).all()
+    erasures.insert(conn, site_id, "uid", spoken, now)
+    for kind in ("cid", "email"):
+        erasures.insert(conn, site_id, kind, [value for k, value in held if k == kind], now)
+    erased = {"quarantine": _erase_quarantine(conn, site_id, spoken, [value for _, value in (*held, *claimed)])}
+    for table in (events, user_identifications, sessions, traits, claims, identifiers, bindings, profiles):
+        erased[table.name] = conn.execute(delete(table).where(_of(table, site_id, leaves))).rowcount
+    erased["uids"] = conn.execute(delete(uids).where(uids.c.site_id == site_id, uids.c.uid.in_(spoken))).rowcount
+    journal = or_(merges.c.winner_id.in_(leaves), merges.c.loser_id.in_(leaves))
+    erased["merges"] = conn.execute(delete(merges).where(merges.c.site_id == site_id, journal)).rowcount
+    return erased
+
+
+def _of(table, site_id: int, leaves: Sequence[str]):  # type: ignore[no-untyped-def]
+    return (table.c.site_id == site_id) & table.c.profile_id.in_(leaves)
+
+
+def _erase_quarantine(conn: Connection, site_id: int, uids_spoken: Sequence[str], values: Sequence[str]) -> int:
+    """Refused events that carry one of the person's UIDs or identifiers in their raw bytes."""
+    needles = [text.lower().encode() for text in (*uids_spoken, *values)]
+    rows = conn.execute(
+        select(quarantine.c.quarantine_id, quarantine.c.raw).where(quarantine.c.site_id == site_id)
+    ).all()
+    doomed = [row_id for row_id, raw in rows if any(needle in raw.lower() for needle in needles)]
+    return conn.execute(delete(quarantine).where(quarantine.c.quarantine_id.in_(doomed))).rowcount if doomed else 0

@@ -1,0 +1,119 @@
+"""Events: the hot insert, the look-up of duplicates, and reading a person's events back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import BindParameter, Connection, Dialect, Insert, RowMapping, Select, and_, insert, or_, select
+
+from collector.domain.event import Event
+from collector.store.dialect import Slots, fetch_by_ids, write_rows
+from collector.store.schema import events, id_bytes, id_text, known_id_bytes
+
+EventRow = tuple[object, ...]  # one value for each column but row_id
+
+
+class StoredEvent(NamedTuple):
+    """What decides whether a second arrival of an id is the same event or another one."""
+
+    category: str
+    action: str
+    uid: str | None
+    seq: int
+    tracked_at: int
+    url: str | None
+    body: str
+
+
+def fingerprint(event: Event) -> StoredEvent:
+    """What `fetch_stored` would say of `event` if it were stored."""
+    return StoredEvent(
+        event.category, event.action, event.uid, event.seq, event.tracked_at, event.url, event.body.decode()
+    )
+
+
+def event_row(
+    site_id: int, event: Event, profile_id: str | None, received_at: int, bot: bool, warnings: tuple[str, ...]
+) -> EventRow:
+    """The values of one row, ready for the driver."""
+    return (
+        site_id,
+        id_bytes(event.event_id),
+        None if profile_id is None else known_id_bytes(profile_id),
+        None if event.uid is None else known_id_bytes(event.uid),
+        None if event.visit_id is None else known_id_bytes(event.visit_id),
+        None if event.page_id is None else known_id_bytes(event.page_id),
+        event.category,
+        event.action,
+        event.occurred_at,
+        event.tracked_at,
+        received_at,
+        event.seq,
+        bot,
+        " ".join(warnings) or None,
+        event.url,
+        event.body.decode(),
+    )
+
+
+def _insert(_: Dialect) -> Insert:
+    return insert(events)
+
+
+def insert_events(conn: Connection, rows: Sequence[EventRow]) -> None:
+    """Insert events. Raises `IntegrityError` if an id is stored already."""
+    write_rows(conn, _insert, rows)
+
+
+def _stored_ids(site: BindParameter[int], slots: Slots) -> Select[Any]:
+    return select(events.c.event_id).where(events.c.site_id == site, events.c.event_id.in_(slots))
+
+
+def fetch_stored_ids(conn: Connection, site_id: int, event_ids: Sequence[str]) -> list[str]:
+    """Those of `event_ids` that are stored."""
+    return [id_text(row[0]) for row in fetch_by_ids(conn, _stored_ids, site_id, event_ids)]
+
+
+def fetch_stored(conn: Connection, site_id: int, event_ids: Iterable[str]) -> dict[str, StoredEvent]:
+    """Those of `event_ids` that are stored, with what tells a repeat from a conflict."""
+    columns = (events.c.category, events.c.action, events.c.uid, events.c.seq, events.c.tracked_at, events.c.url)
+    query = select(events.c.event_id, *columns, events.c.body).where(
+        events.c.site_id == site_id, events.c.event_id.in_(list(event_ids))
+    )
+    return {event_id: StoredEvent(*rest) for event_id, *rest in conn.execute(query)}
+
+
+def fetch_events_of(
+    conn: Connection, site_id: int, leaves: Sequence[str], limit: int, before: tuple[int, int] | None = None
+) -> Sequence[RowMapping]:
+    """The events of a person, newest first; `before` is the (occurred_at, row_id) of the last one already shown."""
+    query = select(events).where(events.c.site_id == site_id, events.c.profile_id.in_(leaves))
+    if before is not None:
+        at, row_id = before
+        query = query.where(or_(events.c.occurred_at < at, and_(events.c.occurred_at == at, events.c.row_id < row_id)))
+    query = query.order_by(events.c.occurred_at.desc(), events.c.row_id.desc()).limit(limit)
+    return conn.execute(query).mappings().all()
+
+
+def fetch_events_after(conn: Connection, row_id: int, limit: int, site_id: int | None = None) -> Sequence[RowMapping]:
+    """Events in order of arrival, of one site or of all: what `regulars tail` follows."""
+    query = select(events).where(events.c.row_id > row_id)
+    if site_id is not None:
+        query = query.where(events.c.site_id == site_id)
+    return conn.execute(query.order_by(events.c.row_id).limit(limit)).mappings().all()
+
+
+def fetch_last_row_id(conn: Connection) -> int:
+    """The row id of the newest event, 0 if there is none."""
+    return conn.scalar(select(events.c.row_id).order_by(events.c.row_id.desc()).limit(1)) or 0
+
+
+def fetch_seen_span(conn: Connection, site_id: int, leaves: Sequence[str]) -> tuple[int, int] | None:
+    """When a person was first and last seen, ms; None without events. One index look-up for each leaf and end."""
+    times: list[int] = []
+    for leaf in leaves:
+        mine = select(events.c.occurred_at).where(events.c.site_id == site_id, events.c.profile_id == leaf).limit(1)
+        times += conn.scalars(mine.order_by(events.c.occurred_at)).all()
+        times += conn.scalars(mine.order_by(events.c.occurred_at.desc())).all()
+    return (min(times), max(times)) if times else None

@@ -1,0 +1,120 @@
+"""Identifiers that name a person, claims that do not, and the journal of merges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+from sqlalchemy import Connection, Row, RowMapping, delete, insert, or_, select
+
+from collector.domain.event import Trust
+from collector.store.dialect import insert_or_ignore
+from collector.store.schema import claims, identifiers, merges
+
+Evidence = tuple[str, Trust, int]  # (event_id, trust, ms when recorded)
+
+
+def insert_identifier(
+    conn: Connection, site_id: int, kind: str, value: str, profile_id: str, rule: str, evidence: Evidence
+) -> None:
+    """Give a free identifier to a profile."""
+    event_id, trust, now = evidence
+    conn.execute(
+        insert(identifiers),
+        {
+            "site_id": site_id,
+            "kind": kind,
+            "value": value,
+            "profile_id": profile_id,
+            "trust": trust,
+            "rule": rule,
+            "event_id": event_id,
+            "assigned_at": now,
+        },
+    )
+
+
+def retire_email(conn: Connection, site_id: int, email: str, evidence: Evidence) -> None:
+    """Turn an e-mail into history of its profile: it no longer resolves (R5e)."""
+    key = (identifiers.c.site_id == site_id, identifiers.c.kind == "email", identifiers.c.value == email)
+    profile_id = conn.scalar(select(identifiers.c.profile_id).where(*key))
+    if profile_id is not None:
+        conn.execute(delete(identifiers).where(*key))
+        insert_claim(conn, site_id, profile_id, "email", email, "replaced", evidence)
+
+
+def insert_claim(
+    conn: Connection, site_id: int, profile_id: str, kind: str, value: str, reason: str, evidence: Evidence
+) -> None:
+    """Keep what was claimed and not believed; the same claim again changes nothing."""
+    event_id, trust, now = evidence
+    conn.execute(
+        insert_or_ignore(conn, claims),
+        {
+            "site_id": site_id,
+            "profile_id": profile_id,
+            "kind": kind,
+            "value": value,
+            "reason": reason,
+            "trust": trust,
+            "event_id": event_id,
+            "claimed_at": now,
+        },
+    )
+
+
+def insert_merge(
+    conn: Connection, site_id: int, winner: str, loser: str, rule: str, followers: Sequence[str], evidence: Evidence
+) -> None:
+    """Journal a merge: ids only, with the pointers as they were before (R12)."""
+    event_id, trust, now = evidence
+    conn.execute(
+        insert(merges),
+        {
+            "site_id": site_id,
+            "winner_id": winner,
+            "loser_id": loser,
+            "rule": rule,
+            "event_id": event_id,
+            "trust": trust,
+            "merged_at": now,
+            "pointers_before": orjson.dumps(list(followers)).decode(),
+        },
+    )
+
+
+def fetch_identifiers(conn: Connection, site_id: int, leaves: Sequence[str]) -> Sequence[RowMapping]:
+    """The CID and e-mail of a cluster, with the evidence for each."""
+    query = select(identifiers).where(identifiers.c.site_id == site_id, identifiers.c.profile_id.in_(leaves))
+    return conn.execute(query.order_by(identifiers.c.assigned_at)).mappings().all()
+
+
+def fetch_claims(conn: Connection, site_id: int, leaves: Sequence[str]) -> Sequence[RowMapping]:
+    """What was claimed about a cluster and not believed."""
+    query = select(claims).where(claims.c.site_id == site_id, claims.c.profile_id.in_(leaves))
+    return conn.execute(query.order_by(claims.c.claimed_at)).mappings().all()
+
+
+def fetch_merges_of(conn: Connection, site_id: int, leaves: Sequence[str]) -> Sequence[RowMapping]:
+    """The merges that made a cluster, reversed ones included, oldest first."""
+    query = select(merges).where(
+        merges.c.site_id == site_id, or_(merges.c.winner_id.in_(leaves), merges.c.loser_id.in_(leaves))
+    )
+    return conn.execute(query.order_by(merges.c.merge_id)).mappings().all()
+
+
+def fetch_merges(conn: Connection, site_id: int, before: int | None, limit: int) -> Sequence[RowMapping]:
+    """A page of the journal of a site, newest first, of merges older than merge `before`."""
+    query = select(merges).where(merges.c.site_id == site_id)
+    if before is not None:
+        query = query.where(merges.c.merge_id < before)
+    return conn.execute(query.order_by(merges.c.merge_id.desc()).limit(limit)).mappings().all()
+
+
+def fetch_identifier(conn: Connection, site_id: int, kind: str, value: str) -> Row[tuple[str]] | None:
+    """The profile (leaf) that an identifier names."""
+    return conn.execute(
+        select(identifiers.c.profile_id).where(
+            identifiers.c.site_id == site_id, identifiers.c.kind == kind, identifiers.c.value == value
+        )
+    ).one_or_none()

@@ -1,0 +1,225 @@
+"""The first tables."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+
+    op.create_table(
+        "bindings",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("uid", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("since_at", sa.BigInteger(), nullable=False),
+        sa.Column("since_seq", sa.BigInteger(), nullable=False),
+        sa.Column("profile_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("bound_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "uid", "since_at", "since_seq"),
+    )
+    op.create_index("bindings_by_profile", "bindings", ["site_id", "profile_id"], unique=False)
+    op.create_table(
+        "boundaries",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("device_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "device_id", "at", "seq"),
+    )
+    op.create_table(
+        "claims",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("profile_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("trust", sa.SmallInteger(), nullable=False),
+        sa.Column("event_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("claimed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "profile_id", "kind", "value", "reason"),
+    )
+    op.create_table(
+        "devices",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("device_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("youngest_uid", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("youngest_born_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_asserted_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("site_id", "device_id"),
+    )
+    op.create_table(
+        "events",
+        sa.Column("row_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("event_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("profile_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("uid", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("visit_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("page_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("category", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("occurred_at", sa.BigInteger(), nullable=False),
+        sa.Column("tracked_at", sa.BigInteger(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("bot", sa.Boolean(), nullable=False),
+        sa.Column("warnings", sa.Text(), nullable=True),
+        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("row_id"),
+        sa.UniqueConstraint("site_id", "event_id"),
+    )
+    op.create_index("events_by_profile", "events", ["site_id", "profile_id", "occurred_at", "row_id"], unique=False)
+    op.create_table(
+        "identifiers",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("profile_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("trust", sa.SmallInteger(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("assigned_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "kind", "value"),
+    )
+    op.create_index("identifiers_by_profile", "identifiers", ["site_id", "profile_id"], unique=False)
+    op.create_table(
+        "installation",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "merges",
+        sa.Column("merge_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("winner_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("loser_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("trust", sa.SmallInteger(), nullable=False),
+        sa.Column("merged_at", sa.BigInteger(), nullable=False),
+        sa.Column("pointers_before", sa.Text(), nullable=False),
+        sa.Column("reversed_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("merge_id"),
+    )
+    op.create_index("merges_by_loser", "merges", ["site_id", "loser_id"], unique=False)
+    op.create_index("merges_by_winner", "merges", ["site_id", "winner_id"], unique=False)
+    op.create_table(
+        "profiles",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("profile_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("merged_into", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("first_seen_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "profile_id"),
+    )
+    op.create_index("profiles_by_root", "profiles", ["site_id", "merged_into"], unique=False)
+    op.create_table(
+        "quarantine",
+        sa.Column("quarantine_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("field", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("quarantine_id"),
+    )
+    op.create_index("quarantine_by_site", "quarantine", ["site_id", "quarantine_id"], unique=False)
+    op.create_table(
+        "sessions",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("session_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("visit_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("profile_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("identity_id", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("site_id", "session_id"),
+    )
+    op.create_index("sessions_by_profile", "sessions", ["site_id", "profile_id"], unique=False)
+    op.create_index("sessions_by_visit", "sessions", ["site_id", "visit_id"], unique=False)
+    op.create_table(
+        "sites",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("write_key", sa.Text(), nullable=False),
+        sa.Column("secret_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("origins", sa.Text(), nullable=False),
+        sa.Column("settings", sa.Text(), nullable=False),
+        sa.Column("is_test", sa.Boolean(), nullable=False),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id"),
+        sa.UniqueConstraint("name"),
+        sa.UniqueConstraint("write_key"),
+    )
+    op.create_table(
+        "tombstones",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.Column("erased_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "kind", "hash"),
+    )
+    op.create_table(
+        "traits",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("profile_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("trust", sa.SmallInteger(), nullable=False),
+        sa.Column("is_claim", sa.Boolean(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("occurred_at", sa.BigInteger(), nullable=False),
+        sa.Column("event_id", sa.LargeBinary(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "profile_id", "name", "trust", "is_claim"),
+    )
+    op.create_table(
+        "uids",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("uid", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("device_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("born_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "uid"),
+    )
+    op.create_index("uids_by_device", "uids", ["site_id", "device_id", "born_at"], unique=False)
+    op.create_table(
+        "user_identifications",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("event_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("visit_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("device_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("uid", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("profile_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("identity_id", sa.Text(), nullable=True),
+        sa.Column("cid", sa.Text(), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("occurred_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "event_id"),
+    )
+    op.create_index(
+        "user_identifications_by_device", "user_identifications", ["site_id", "device_id", "at"], unique=False
+    )
+    op.create_index("user_identifications_by_profile", "user_identifications", ["site_id", "profile_id"], unique=False)
+    op.create_index("user_identifications_by_visit", "user_identifications", ["site_id", "visit_id"], unique=False)
+    op.create_table(
+        "visits",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("visit_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("device_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_event_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "visit_id"),
+    )
+    op.create_index("visits_by_device", "visits", ["site_id", "device_id", "started_at"], unique=False)

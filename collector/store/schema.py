@@ -1,0 +1,282 @@
+"""The tables, one text for SQLite and PostgreSQL. Tables are the plurals of the nouns in the design.
+
+Every key is (site, ...). Ids are 16 bytes, times are milliseconds UTC. Columns that are compared to place an event in
+the life of a browser (`tracked_at`, `since_at`, `born_at`, `at`) are on that browser's own clock; the others are ours.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+def id_bytes(text: str) -> bytes:
+    """The 16 bytes of a UUID given as text."""
+    return bytes.fromhex(text.replace("-", ""))
+
+
+known_id_bytes = lru_cache(maxsize=65_536)(id_bytes)  # for ids that many events share
+
+
+def id_text(raw: bytes) -> str:
+    """Canonical text of a UUID given as 16 bytes."""
+    digits = raw.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+class Id(TypeDecorator[str]):
+    """A UUID: text in Python, 16 bytes in the database."""
+
+    impl = LargeBinary(16)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> bytes | None:
+        """Text to bytes."""
+        return None if value is None else id_bytes(value)
+
+    def process_result_value(self, value: bytes | None, _dialect: Dialect) -> str | None:
+        """Bytes to text."""
+        return None if value is None else id_text(value)
+
+
+metadata = MetaData()
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+sites = Table(
+    "sites",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("write_key", Text, nullable=False, unique=True),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("origins", Text, nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("is_test", Boolean, nullable=False, default=False),
+    Column("disabled", Boolean, nullable=False, default=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("device_id", Id, primary_key=True),
+    Column("youngest_uid", Id),
+    Column("youngest_born_at", BigInteger, nullable=False),
+    Column("last_asserted_at", BigInteger),
+)
+
+boundaries = Table(  # where one epoch of a device ends and the next begins
+    "boundaries",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("device_id", Id, primary_key=True),
+    Column("at", BigInteger, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+)
+
+uids = Table(
+    "uids",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("uid", Id, primary_key=True),
+    Column("device_id", Id),
+    Column("origin", Text, nullable=False),
+    Column("born_at", BigInteger, nullable=False),
+    Index("uids_by_device", "site_id", "device_id", "born_at"),
+)
+
+bindings = Table(
+    "bindings",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("uid", Id, primary_key=True),
+    Column("since_at", BigInteger, primary_key=True),
+    Column("since_seq", BigInteger, primary_key=True),
+    Column("profile_id", Id, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("event_id", Id, nullable=False),
+    Column("bound_at", BigInteger, nullable=False),
+    Index("bindings_by_profile", "site_id", "profile_id"),
+)
+
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("profile_id", Id, primary_key=True),
+    Column("merged_into", Id),
+    Column("first_seen_at", BigInteger, nullable=False),
+    Index("profiles_by_root", "site_id", "merged_into"),
+)
+
+identifiers = Table(
+    "identifiers",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("profile_id", Id, nullable=False),
+    Column("trust", SmallInteger, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("event_id", Id, nullable=False),
+    Column("assigned_at", BigInteger, nullable=False),
+    Index("identifiers_by_profile", "site_id", "profile_id"),
+)
+
+claims = Table(  # identifiers that were claimed and not believed, and e-mails that are history
+    "claims",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("profile_id", Id, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("trust", SmallInteger, nullable=False),
+    Column("event_id", Id, nullable=False),
+    Column("claimed_at", BigInteger, nullable=False),
+)
+
+merges = Table(  # append-only but for reversed_at
+    "merges",
+    metadata,
+    Column("merge_id", RowId, primary_key=True),
+    Column("site_id", Integer, nullable=False),
+    Column("winner_id", Id, nullable=False),
+    Column("loser_id", Id, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("event_id", Id, nullable=False),
+    Column("trust", SmallInteger, nullable=False),
+    Column("merged_at", BigInteger, nullable=False),
+    Column("pointers_before", Text, nullable=False),  # JSON list of the profiles that pointed at the loser
+    Column("reversed_at", BigInteger),
+    Index("merges_by_winner", "site_id", "winner_id"),
+    Index("merges_by_loser", "site_id", "loser_id"),
+)
+
+traits = Table(
+    "traits",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("profile_id", Id, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("trust", SmallInteger, primary_key=True),
+    Column("is_claim", Boolean, primary_key=True),
+    Column("value", Text, nullable=False),  # JSON
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("event_id", Id, nullable=False),
+)
+
+visits = Table(
+    "visits",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("visit_id", Id, primary_key=True),
+    Column("device_id", Id),
+    Column("started_at", BigInteger, nullable=False),
+    Column("last_event_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Index("visits_by_device", "site_id", "device_id", "started_at"),
+)
+
+user_identifications = Table(  # the events that move the state of a visit, and the assertions on a device
+    "user_identifications",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("event_id", Id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("visit_id", Id),
+    Column("device_id", Id),
+    Column("uid", Id),
+    Column("profile_id", Id, nullable=False),
+    Column("identity_id", Text),
+    Column("cid", Text),  # the CID where R4 accepted it: what R7 and R13 look at
+    Column("at", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    Index("user_identifications_by_visit", "site_id", "visit_id"),
+    Index("user_identifications_by_device", "site_id", "device_id", "at"),
+    Index("user_identifications_by_profile", "site_id", "profile_id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("session_id", Id, primary_key=True),
+    Column("visit_id", Id, nullable=False),
+    Column("profile_id", Id, nullable=False),
+    Column("identity_id", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Index("sessions_by_visit", "site_id", "visit_id"),
+    Index("sessions_by_profile", "site_id", "profile_id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("row_id", RowId, primary_key=True),
+    Column("site_id", Integer, nullable=False),
+    Column("event_id", Id, nullable=False),
+    Column("profile_id", Id),  # the leaf; null for bots and for clients without a UID
+    Column("uid", Id),
+    Column("visit_id", Id),
+    Column("page_id", Id),
+    Column("category", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("tracked_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("bot", Boolean, nullable=False),
+    Column("warnings", Text),
+    Column("url", Text),
+    Column("body", Text, nullable=False),  # JSON of everything without a column
+    UniqueConstraint("site_id", "event_id"),
+    Index("events_by_profile", "site_id", "profile_id", "occurred_at", "row_id"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("quarantine_id", RowId, primary_key=True),
+    Column("site_id", Integer, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("event_id", Id),
+    Column("raw", LargeBinary, nullable=False),
+    Index("quarantine_by_site", "site_id", "quarantine_id"),
+)
+
+tombstones = Table(  # keyed hashes of what was erased (R16)
+    "tombstones",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("hash", LargeBinary, primary_key=True),
+    Column("erased_at", BigInteger, nullable=False),
+)

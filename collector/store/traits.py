@@ -1,0 +1,58 @@
+"""Traits of profiles: for each name, trust and kind (value or claim) the one that R10 would pick."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, or_, select
+
+from collector.domain.event import Trust
+from collector.domain.traits import Trait
+from collector.store.dialect import insert_on_conflict
+from collector.store.schema import traits
+
+
+def upsert_traits(conn: Connection, site_id: int, profile_id: str, rows: Sequence[Trait]) -> None:
+    """Save traits of a leaf; an older value never replaces a newer one of the same trust (R10)."""
+    if not rows:
+        return
+    statement = insert_on_conflict(conn, traits)
+    new = statement.excluded
+    is_later = or_(
+        traits.c.occurred_at < new.occurred_at,
+        and_(traits.c.occurred_at == new.occurred_at, traits.c.event_id < new.event_id),
+    )
+    conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(traits.primary_key.columns),
+            set_={"value": new.value, "occurred_at": new.occurred_at, "event_id": new.event_id},
+            where=is_later,
+        ),
+        [
+            {
+                "site_id": site_id,
+                "profile_id": profile_id,
+                "name": r.name,
+                "trust": r.trust,
+                "is_claim": r.is_claim,
+                "value": r.value,
+                "occurred_at": r.occurred_at,
+                "event_id": r.event_id,
+            }
+            for r in rows
+        ],
+    )
+
+
+def fetch_traits(conn: Connection, site_id: int, leaves: Sequence[str]) -> list[Trait]:
+    """All traits of a cluster, to be folded by `domain.traits`."""
+    columns = (
+        traits.c.name,
+        traits.c.value,
+        traits.c.trust,
+        traits.c.occurred_at,
+        traits.c.event_id,
+        traits.c.is_claim,
+    )
+    rows = conn.execute(select(*columns).where(traits.c.site_id == site_id, traits.c.profile_id.in_(leaves)))
+    return [Trait(name, value, Trust(trust), at, event_id, claim) for name, value, trust, at, event_id, claim in rows]
