@@ -106,7 +106,10 @@ def is_shared(cids: Sequence[tuple[int, str]], at: int, limit: int = 3) -> bool:
     `cids` are (time, cid) of the assertions on the device, in order of time.
     """
     past = [(time, cid) for time, cid in cids if time <= at]
-    switches = [time for (time, cid), (_, before) in zip(past[1:], past, strict=False) if cid != before]
-    if not switches or at - switches[-1] >= DAY_MS:
-        return False
-    return any(len({cid for time, cid in past if end - DAY_MS < time <= end}) > limit for end in switches)
+    shared_until = -1
+    for (time, cid), (_, before) in zip(past[1:], past, strict=False):
+        if cid != before:
+            recent = {other for moment, other in past if time - DAY_MS < moment <= time}
+            if len(recent) > limit or time < shared_until:
+                shared_until = time + DAY_MS
+    return at < shared_until

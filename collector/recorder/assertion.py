@@ -31,7 +31,6 @@ from collector.domain.visit import Marker, MarkerKind, fold_visit, marker_kind
 from collector.recorder.picture import Picture
 from collector.store import devices, identifiers, profiles, traits, visits
 from collector.store.devices import NewBinding
-from collector.store.erasure import Erasures
 from collector.store.identifiers import Evidence
 from collector.store.visits import UserIdentification
 
@@ -44,9 +43,7 @@ class Verdict:
     warnings: tuple[str, ...] = ()
 
 
-def assert_identity(
-    picture: Picture, trust: Trust, event: Event, leaf: str | None, erasures: Erasures
-) -> Verdict | None:
+def assert_identity(picture: Picture, trust: Trust, event: Event, leaf: str | None) -> Verdict | None:
     """Apply R1 and R4-R14 to one event of the profile `leaf` (None: a server that knows no UID).
 
     None means that the event is about somebody who was erased after it occurred: it is to be suppressed (R16).
@@ -54,7 +51,7 @@ def assert_identity(
     picture.flush()
     clean = sanitise(event.assertion or Assertion())
     claimed = clean.assertion
-    if _is_erased(picture, event, claimed, erasures):
+    if _is_erased(picture, event, claimed):
         return None
     if leaf is None:
         leaf = _leaf_for_server(picture, claimed, event)
@@ -81,11 +78,11 @@ def assert_identity(
     return Verdict(decision.leaf, (*clean.warnings, *decision.warnings))
 
 
-def _is_erased(picture: Picture, event: Event, claimed: Assertion, erasures: Erasures) -> bool:
+def _is_erased(picture: Picture, event: Event, claimed: Assertion) -> bool:
     """R16: the person was erased after this event occurred."""
     for kind, value in (("cid", claimed.cid), ("email", claimed.email)):
         if value is not None:
-            times = erasures.fetch_times(picture.conn, picture.site.site_id, kind, [value])
+            times = picture.erasures.fetch_times(picture.conn, picture.site.site_id, kind, [value])
             if value in times and event.occurred_at < times[value]:
                 return True
     return False
@@ -114,20 +111,20 @@ def _situation(picture: Picture, trust: Trust, event: Event, leaf: str, claimed:
         current=current,
         owner_of_cid=by_cid,
         owner_of_email=by_email,
-        candidates=_candidates(picture, event, current) if claimed.cid else (),
+        candidates=_candidates(picture, event, current, claimed.cid) if claimed.cid else (),
         trust=trust,
         require_verified=picture.site.settings.require_verified_identity,
     )
 
 
-def _candidates(picture: Picture, event: Event, current: Person) -> tuple[Person, ...]:
+def _candidates(picture: Picture, event: Event, current: Person, cid: str) -> tuple[Person, ...]:
     """R7: who else spoke on this device in this epoch before the assertion; nobody on a shared device (R13)."""
     conn, site_id = picture.conn, picture.site.site_id
     known = picture.uids.get(event.uid) if event.uid else None
     if known is None or known.device_id is None:
         return ()
     moment = Moment(event.tracked_at, event.seq)
-    if _is_shared(picture, known.device_id, moment.at):
+    if _is_shared(picture, known.device_id, moment.at, (moment.at, cid)):
         return ()
     start, _ = epoch_of(moment, devices.fetch_boundaries(conn, site_id, known.device_id))
     born = devices.fetch_uids_born_between(conn, site_id, known.device_id, start.at, moment.at)
@@ -137,9 +134,10 @@ def _candidates(picture: Picture, event: Event, current: Person) -> tuple[Person
     return tuple(person for person in people if person is not None)
 
 
-def _is_shared(picture: Picture, device_id: str, at: int) -> bool:
+def _is_shared(picture: Picture, device_id: str, at: int, *being_made: tuple[int, str]) -> bool:
+    """R13, from the assertions on the device and the one that is being made, which counts too."""
     recent = devices.fetch_assertions(picture.conn, picture.site.site_id, device_id, at - 2 * DAY_MS)
-    return is_shared([(moment.at, cid) for moment, cid, _ in recent], at)
+    return is_shared(sorted([*((moment.at, cid) for moment, cid, _ in recent), *being_made]), at)
 
 
 def _carry_out(picture: Picture, step: Step, event: Event, evidence: Evidence) -> None:

@@ -6,12 +6,13 @@ the caller opened; nobody is answered before it has committed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 import orjson
 from sqlalchemy import Connection
 
-from collector.domain.event import Arrival, Event, EventCode, Outcome, Receipt
+from collector.domain.event import Arrival, Event, EventCode, Outcome, Receipt, Rejection
 from collector.domain.privacy import tellable
 from collector.domain.recognition import BEGINNING, Device, Moment, born_at, is_younger, profile_at, recognise
 from collector.domain.site import Site
@@ -37,7 +38,7 @@ def record_group(
         mine = [arrivals[place] for place in places]
         picture = load(conn, mine, now, fresh_id, erasures)
         for place, arrival in zip(places, mine, strict=True):
-            receipts[place] = _record(picture, arrival, erasures)
+            receipts[place] = _record(picture, arrival)
         picture.flush()
     return [receipts[place] for place in range(len(arrivals))]
 
@@ -47,7 +48,7 @@ def load(
 ) -> Picture:
     """What the plain events of one site need: stored ids, devices, UIDs; for unknown UIDs also cookies and erasures."""
     site: Site = arrivals[-1].site
-    picture = Picture(conn, site, now, fresh_id)
+    picture = Picture(conn, site, now, fresh_id, erasures)
     events = [event for arrival in arrivals for event in arrival.events]
     stored = fetch_stored_ids(conn, site.site_id, [event.event_id for event in events])
     if stored:
@@ -78,29 +79,36 @@ def _load_devices_of(picture: Picture, uids: Iterable[str]) -> None:
             picture.uids |= fetch_uids(picture.conn, site_id, youngest)
 
 
-def _record(picture: Picture, arrival: Arrival, erasures: Erasures) -> Receipt:
+def _record(picture: Picture, arrival: Arrival) -> Receipt:
     """Decide the events of one request one after the other."""
     device_id = _device_of(picture, arrival)
-    outcomes: list[Outcome] = []
-    counts = {"duplicate": 0, "quarantined": 0, "suppressed": 0, "accepted": 0}
-    for rejection in arrival.rejections:
-        _quarantine(picture, arrival, Refused(rejection.code, rejection.field, rejection.raw, rejection.event_id))
-        outcomes.append(Outcome(rejection.index, rejection.event_id, "quarantined", rejection.code, rejection.field))
-        counts["quarantined"] += 1
-    indexes = arrival.indexes or range(len(arrival.events))
-    for index, event in zip(indexes, arrival.events, strict=True):
-        outcome = _record_event(picture, arrival, device_id, event, index, erasures)
+    outcomes = [_refuse(picture, arrival, rejection) for rejection in arrival.rejections]
+    for index, event in zip(arrival.indexes or range(len(arrival.events)), arrival.events, strict=True):
+        outcome = _record_event(picture, arrival, device_id, event, index)
         if outcome is not None:
             outcomes.append(outcome)
-        counts[outcome.status if outcome and outcome.status != "warned" else "accepted"] += 1
     contact_id = _current_contact(picture, arrival, device_id)
+    device_id = device_id if contact_id is not None else arrival.device_id
+    if not outcomes:
+        return Receipt(len(arrival.events), 0, 0, 0, contact_id, device_id)
     outcomes.sort(key=lambda outcome: outcome.index)
+    came_to = Counter(outcome.status for outcome in outcomes)
     return Receipt(
-        **counts,
+        accepted=len(arrival.events) + len(arrival.rejections) - len(outcomes) + came_to["warned"],
+        duplicate=came_to["duplicate"],
+        quarantined=came_to["quarantined"],
+        suppressed=came_to["suppressed"],
         contact_id=contact_id,
-        device_id=device_id if contact_id is not None else arrival.device_id,
+        device_id=device_id,
         outcomes=tuple(outcomes),
     )
+
+
+def _refuse(picture: Picture, arrival: Arrival, rejection: Rejection) -> Outcome:
+    """Keep what was refused before it came here, or is refused here."""
+    refused = Refused(rejection.code, rejection.field, rejection.raw, rejection.event_id)
+    picture.refused.setdefault(arrival.received_at, []).append(refused)
+    return Outcome(rejection.index, rejection.event_id, "quarantined", rejection.code, rejection.field)
 
 
 def _device_of(picture: Picture, arrival: Arrival) -> str | None:
@@ -115,15 +123,15 @@ def _device_of(picture: Picture, arrival: Arrival) -> str | None:
 
 
 def _record_event(
-    picture: Picture, arrival: Arrival, device_id: str | None, event: Event, index: int, erasures: Erasures
+    picture: Picture, arrival: Arrival, device_id: str | None, event: Event, index: int
 ) -> Outcome | None:
     """One event: a repeat, a conflict, suppressed, or stored with the leaf that it belongs to."""
     earlier = picture.stored.get(event.event_id) or picture.arrived.get(event.event_id)
     if earlier is not None:
         if fingerprint(event) == (fingerprint(earlier) if isinstance(earlier, Event) else earlier):
             return Outcome(index, event.event_id, "duplicate", "duplicate")
-        _quarantine(picture, arrival, Refused(EventCode.ID_CONFLICT, "event_id", raw_event(event), event.event_id))
-        return Outcome(index, event.event_id, "quarantined", EventCode.ID_CONFLICT, "event_id")
+        conflict = Rejection(index, EventCode.ID_CONFLICT, "event_id", raw_event(event), event.event_id)
+        return _refuse(picture, arrival, conflict)
     if event.uid in picture.erased_uids:
         return Outcome(index, event.event_id, "suppressed", "erased")
     warnings = event.warnings
@@ -133,7 +141,7 @@ def _record_event(
         if event.uid is not None:
             leaf = _leaf_of(picture, arrival, device_id, event)
         if event.assertion is not None or marker_kind(event) is not None:
-            verdict = assert_identity(picture, arrival.trust, event, leaf, erasures)
+            verdict = assert_identity(picture, arrival.trust, event, leaf)
             if verdict is None:
                 return Outcome(index, event.event_id, "suppressed", "erased")
             leaf, warnings = verdict.leaf, (*warnings, *verdict.warnings)
@@ -141,7 +149,7 @@ def _record_event(
     picture.event_rows.append(event_row(picture.site.site_id, event, leaf, arrival.received_at, arrival.bot, warnings))
     if event.visit_id is not None and is_visitor:
         picture.widen_visit(event.visit_id, device_id, event.occurred_at)
-    told = tellable(warnings)
+    told = tellable(warnings) if warnings else []
     return Outcome(index, event.event_id, "warned", told[0]) if told else None
 
 
@@ -191,10 +199,6 @@ def _current_contact(picture: Picture, arrival: Arrival, device_id: str | None) 
         spoken = [picture.uids[event.uid] for event in arrival.events if event.uid in picture.uids]
         known = spoken[-1] if spoken else None
     return known.bindings[-1].profile_id if known else None
-
-
-def _quarantine(picture: Picture, arrival: Arrival, refused: Refused) -> None:
-    picture.refused.setdefault(arrival.received_at, []).append(refused)
 
 
 def raw_event(event: Event) -> bytes:

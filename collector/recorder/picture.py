@@ -16,6 +16,7 @@ from collector.domain.recognition import Binding, Device
 from collector.domain.site import Site
 from collector.store import devices, events, profiles, quarantine, visits
 from collector.store.devices import KnownUid, NewBinding, NewUid
+from collector.store.erasure import Erasures
 from collector.store.events import EventRow, StoredEvent
 from collector.store.quarantine import Refused
 from collector.store.visits import VisitSpan
@@ -29,6 +30,7 @@ class Picture:
     site: Site
     now: int
     fresh_id: Callable[[], str]
+    erasures: Erasures
     uids: dict[str, KnownUid] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
     live_contacts: set[str] = field(default_factory=set)

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, InterfaceEr
 from collector import metrics
 from collector.domain.event import Arrival, EventCode, Receipt, Rejection
 from collector.recorder.group import raw_event, record_group
+from collector.store.consents import Consent, insert_consent
 from collector.store.database import Database
 from collector.store.erasure import Erasures
 from collector.store.quarantine import Refused, insert_quarantine
@@ -74,6 +75,7 @@ class Recorder:
 
     async def start(self) -> None:
         """Begin to empty the queue."""
+        metrics.watch_queue(lambda: len(self._waiting))
         self._task = asyncio.create_task(self._run(), name="recorder")
 
     async def stop(self, grace_s: float = 10) -> None:
@@ -102,6 +104,13 @@ class Recorder:
         """Keep a body that could not be parsed at all. Raises `StorageUnavailable`."""
         try:
             await self._database.write(insert_quarantine, site_id, received_at, [Refused(code, "", raw)])
+        except DatabaseError as error:
+            raise self._unavailable(error) from error
+
+    async def record_consent(self, site_id: int, consent: Consent) -> None:
+        """Keep a visitor's decision. Raises `StorageUnavailable`."""
+        try:
+            await self._database.write(insert_consent, site_id, consent)
         except DatabaseError as error:
             raise self._unavailable(error) from error
 
@@ -156,7 +165,8 @@ class Recorder:
     async def _commit(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
         """Record `arrivals` in one transaction; if the data is refused, in halves, down to the culprit."""
         try:
-            return await self._database.write(record_group, arrivals, self._now(), self._fresh_id, self._erasures)
+            with metrics.COMMIT_SECONDS.time():
+                return await self._database.write(record_group, arrivals, self._now(), self._fresh_id, self._erasures)
         except (OperationalError, OSError) as error:
             raise self._unavailable(error) from error
         except Exception as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, create_engine, event, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool, StaticPool
+
+__all__ = ["Database", "DatabaseError", "UnsupportedDatabase", "sqlite_path"]  # the error for callers without SQL
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,6 +32,7 @@ Query = Callable[Concatenate[Connection, P], T]
 BUSY_TIMEOUT_MS = 2000
 WAL_LIMIT_BYTES = 48 * 1024 * 1024
 TRANSACTIONS_BETWEEN_CHECKPOINTS = 200
+CHECKPOINTS_BEFORE_GIVING_UP = 3
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON")
 WRITER_PRAGMAS = (*SQLITE_PRAGMAS, "wal_autocheckpoint=0", "journal_size_limit=16777216", "cache_size=-65536")
 READER_PRAGMAS = (*SQLITE_PRAGMAS[1:], "wal_autocheckpoint=0", "query_only=ON")
@@ -60,6 +64,12 @@ def _on_connect(engine: Any, pragmas: tuple[str, ...], begin: str) -> None:
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
+
+
+def _empty_log(driver_connection: Any) -> bool:
+    """Move the whole log into the file and cut it to nothing; False when readers kept it from that for 2 s."""
+    busy, _, _ = driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 class Database:
@@ -125,6 +135,27 @@ class Database:
         assert driver_connection is not None
         with self._alone():
             driver_connection.execute(f"PRAGMA wal_checkpoint({mode})")
+
+    async def scrub(self) -> bool:
+        """`scrub_now` in the writer's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.scrub_now)
+
+    def scrub_now(self) -> bool:
+        """Remove the bytes of deleted rows from the file and from its log (R16); in the calling thread.
+
+        Rewrites the whole file, and nobody else writes meanwhile: about a second for each 100 MB. Returns whether the
+        log could be emptied too; a reader that will not end prevents that. Raises like `transact`.
+        """
+        if self._connection is None or self._connection.closed:
+            self._connection = self._writer.connect()
+        driver_connection = self._connection.connection.driver_connection
+        assert driver_connection is not None
+        with self._alone():
+            try:
+                driver_connection.execute("VACUUM")
+                return any(_empty_log(driver_connection) for _ in range(CHECKPOINTS_BEFORE_GIVING_UP))
+            except sqlite3.OperationalError as error:
+                raise OperationalError("VACUUM", None, error) from error
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from collector.store.profiles import fetch_cluster
 from collector.store.schema import (
     bindings,
     claims,
+    consents,
     events,
     identifiers,
     merges,
@@ -79,6 +80,9 @@ def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, 
     erased = {"quarantine": _erase_quarantine(conn, site_id, spoken, [value for _, value in (*held, *claimed)])}
     for table in (events, user_identifications, sessions, traits, claims, identifiers, bindings, profiles):
         erased[table.name] = conn.execute(delete(table).where(_of(table, site_id, leaves))).rowcount
+    erased["consents"] = conn.execute(
+        delete(consents).where(consents.c.site_id == site_id, consents.c.uid.in_(spoken))
+    ).rowcount
     erased["uids"] = conn.execute(delete(uids).where(uids.c.site_id == site_id, uids.c.uid.in_(spoken))).rowcount
     journal = or_(merges.c.winner_id.in_(leaves), merges.c.loser_id.in_(leaves))
     erased["merges"] = conn.execute(delete(merges).where(merges.c.site_id == site_id, journal)).rowcount

@@ -272,6 +272,18 @@ quarantine = Table(
     Index("quarantine_by_site", "site_id", "quarantine_id"),
 )
 
+consents = Table(  # what visitors decided; a denial is kept without a UID
+    "consents",
+    metadata,
+    Column("consent_id", RowId, primary_key=True),
+    Column("site_id", Integer, nullable=False),
+    Column("uid", Id),
+    Column("state", Text, nullable=False),
+    Column("decided_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Index("consents_by_uid", "site_id", "uid"),
+)
+
 tombstones = Table(  # keyed hashes of what was erased (R16)
     "tombstones",
     metadata,

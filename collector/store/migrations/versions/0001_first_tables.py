@@ -46,6 +46,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("site_id", "profile_id", "kind", "value", "reason"),
     )
     op.create_table(
+        "consents",
+        sa.Column("consent_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("uid", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("consent_id"),
+    )
+    op.create_index("consents_by_uid", "consents", ["site_id", "uid"], unique=False)
+    op.create_table(
         "devices",
         sa.Column("site_id", sa.Integer(), nullable=False),
         sa.Column("device_id", sa.LargeBinary(length=16), nullable=False),

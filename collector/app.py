@@ -1,0 +1,174 @@
+"""Puts the collector together from its settings and runs it until it is asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import resource
+import secrets
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import AsyncIterator
+
+import structlog
+import uuid_utils
+import uvloop
+from aiohttp import web
+
+from collector import __version__
+from collector.config import Config
+from collector.recorder import Recorder
+from collector.store.database import Database
+from collector.store.erasure import Erasures
+from collector.store.migrate import migrate
+from collector.store.sites import fetch_or_insert_value, fetch_sites
+from collector.web.api.access import ADMINISTRATION, Administration
+from collector.web.api.scrubber import Scrubber
+from collector.web.body import Patience
+from collector.web.bots import read_agent
+from collector.web.cookies import CookieJar
+from collector.web.deadlines import Listener
+from collector.web.edge import EDGE, Edge
+from collector.web.limits import Limits
+from collector.web.proxies import Proxies
+from collector.web.routes import connection_settings, make_web_app
+from collector.web.sdk_file import Sdk, find_sdk
+from collector.web.sites import SiteDirectory
+
+log = structlog.get_logger()
+
+
+def now_ms() -> int:
+    """Milliseconds UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def mint_id() -> str:
+    """A fresh UUIDv7."""
+    return str(uuid_utils.uuid7())
+
+
+def installation_secret(database: Database) -> str:
+    """The secret that this installation made for itself; it keys what is known of the erased, so it never changes."""
+    return database.transact(fetch_or_insert_value, "secret_key", secrets.token_urlsafe(48))
+
+
+def create_app(config: Config) -> web.Application:
+    """The application; its resources are opened when it starts and closed, last first, when it ends."""
+    app = make_web_app(config.prefix, config.keepalive_timeout_s)
+
+    async def open_parts(app: web.Application) -> AsyncIterator[None]:
+        database = Database(config.database_url)
+        await asyncio.to_thread(migrate, database)
+        secret = await asyncio.to_thread(installation_secret, database)
+        erasures = Erasures(secret)
+        recorder = Recorder(database, erasures, now_ms, mint_id, config.queue_size)
+        sites = SiteDirectory(lambda: database.read(fetch_sites))
+        await recorder.start()
+        await sites.start()
+        app[EDGE] = make_edge(config, recorder, sites, config.secret_key or secret)
+        app[ADMINISTRATION] = Administration(database, erasures, Scrubber(database.scrub))
+        yield
+        await sites.stop()
+        await recorder.stop(config.shutdown_grace_s)
+        await database.close()
+
+    app.cleanup_ctx.append(open_parts)
+    return app
+
+
+def make_edge(config: Config, recorder: Recorder, sites: SiteDirectory, secret: str) -> Edge:
+    """What the handlers share, as the settings want it."""
+    sdk = Sdk(find_sdk())
+    if sdk.source is None:
+        log.warning("sdk_not_built", hint="make sdk")
+    return Edge(
+        recorder=recorder,
+        sites=sites,
+        cookies=CookieJar(
+            secret,
+            is_secure=config.public_url.startswith("https:"),
+            crosses_sites=config.cookie_mode == "cross_site",
+            has_host_prefix=config.cookie_host_prefix,
+        ),
+        sdk=sdk,
+        now=now_ms,
+        fresh_id=mint_id,
+        limits=Limits(
+            per_key=config.rate_per_key,
+            per_address=config.rate_per_address,
+            per_device=config.rate_per_device,
+            identify_per_address=config.identify_rate_per_address,
+            identify_per_device=config.identify_rate_per_device,
+        ),
+        proxies=Proxies(config.trusted_proxies),
+        patience=Patience(config.body_timeout_s, min(5.0, config.body_timeout_s)),
+    )
+
+
+def run(config: Config) -> None:
+    """Serve until SIGINT or SIGTERM; what has arrived by then is stored and answered first."""
+    configure_logging(config.log_level)
+    sys.setswitchinterval(0.0005)  # so that the thread that writes gets its turn beside the loop
+    _allow_many_connections()
+    uvloop.run(serve(config))
+
+
+async def serve(config: Config) -> None:
+    """Listen, say so in one line on standard output, and wait for a signal."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    runner = web.AppRunner(create_app(config), shutdown_timeout=config.shutdown_grace_s)
+    await runner.setup()
+    try:
+        settings = connection_settings(config.keepalive_timeout_s)
+        listener = Listener(runner, config.host, config.port, config.header_timeout_s, settings)
+        await listener.start()
+        sys.stdout.write(f"Regulars listens on {listener.name}{config.prefix}/\n")
+        sys.stdout.flush()
+        log.info("started", version=__version__, address=listener.name, sqlite=sqlite3.sqlite_version)
+        await asyncio.to_thread(read_agent, "")  # compiles the list of crawlers
+        gc.collect()
+        gc.freeze()
+        await stopping.wait()
+        log.info("stopping")
+    finally:
+        await runner.cleanup()
+    log.info("stopped")
+
+
+def configure_logging(level: str) -> None:
+    """JSON lines on standard error, our own and those of the libraries."""
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
+
+
+def _allow_many_connections() -> None:
+    """As many open files as the system lets us have; each connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,0 +1,87 @@
+"""What is counted, and under which name it appears at `/metrics`.
+
+Everywhere `received = stored + duplicate + quarantined + suppressed + refused`, in events: a request that is refused
+before its events can be counted is one refused event. The web counts what it refuses, the recorder the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from collector.domain.event import Receipt
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+
+RECEIVED = Counter("regulars_events_received", "Events that arrived, whatever became of them.", registry=REGISTRY)
+OUTCOMES = Counter("regulars_events", "What became of the events received.", ["outcome"], registry=REGISTRY)
+REFUSED = Counter("regulars_refused_events", "Events refused with their request, by code.", ["code"], registry=REGISTRY)
+WARNINGS = Counter("regulars_warnings", "Events stored with a warning, by code.", ["code"], registry=REGISTRY)
+COOKIES_FORGED = Counter(
+    "regulars_cookies_forged", "Cookies ignored because their signature is not ours.", registry=REGISTRY
+)
+CONNECTIONS_CUT = Counter(
+    "regulars_connections_cut", "Connections closed because their headers came too slowly.", registry=REGISTRY
+)
+QUEUE_DEPTH = Gauge("regulars_queue_requests", "Requests that wait for their commit.", registry=REGISTRY)
+GROUP_EVENTS = Histogram(
+    "regulars_group_events",
+    "Events recorded in one transaction.",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+    registry=REGISTRY,
+)
+COMMIT_SECONDS = Histogram(
+    "regulars_commit_seconds",
+    "Time of one transaction, fsync included.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+    registry=REGISTRY,
+)
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_STORED = OUTCOMES.labels("stored")
+_DUPLICATE = OUTCOMES.labels("duplicate")
+_QUARANTINED = OUTCOMES.labels("quarantined")
+_SUPPRESSED = OUTCOMES.labels("suppressed")
+_REFUSED = OUTCOMES.labels("refused")
+
+
+def count_receipt(receipt: Receipt) -> None:
+    """Count what became of the events of one recorded request; none of them has been counted as received yet."""
+    RECEIVED.inc(receipt.accepted + receipt.duplicate + receipt.quarantined + receipt.suppressed)
+    _STORED.inc(receipt.accepted)
+    if receipt.duplicate:
+        _DUPLICATE.inc(receipt.duplicate)
+    if receipt.quarantined:
+        _QUARANTINED.inc(receipt.quarantined)
+    if receipt.suppressed:
+        _SUPPRESSED.inc(receipt.suppressed)
+    if receipt.outcomes:
+        count_warnings(outcome.code for outcome in receipt.outcomes if outcome.status == "warned")
+
+
+def count_refused(code: str, events: int = 1) -> None:
+    """Count `events` that were refused together with their request."""
+    RECEIVED.inc(events)
+    _REFUSED.inc(events)
+    REFUSED.labels(code).inc(events)
+
+
+def count_warnings(codes: Iterable[str]) -> None:
+    """Count warnings of stored events."""
+    for code in codes:
+        WARNINGS.labels(code).inc()
+
+
+def watch_queue(depth: Callable[[], int]) -> None:
+    """Ask `depth` for the length of the queue whenever somebody looks."""
+    QUEUE_DEPTH.set_function(depth)
+
+
+def expose() -> bytes:
+    """All of it in the text format of Prometheus."""
+    return generate_latest(REGISTRY)

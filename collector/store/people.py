@@ -1,0 +1,222 @@
+"""Reading people back: a profile with all that its leaves hold, and why it is one person; and erasing them.
+
+Queries only; what they are folded to is in `domain.explain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, RowMapping, delete, select, update
+
+from collector.domain.event import Trust
+from collector.domain.explain import (
+    Evidence,
+    Explanation,
+    HeldIdentifier,
+    IdentifierClaim,
+    JournalledMerge,
+    Profile,
+    UidBinding,
+)
+from collector.store.erasure import Erasures, erase_person
+from collector.store.events import fetch_events_of, fetch_seen_span
+from collector.store.identifiers import fetch_claims, fetch_identifier, fetch_identifiers, fetch_merges, fetch_merges_of
+from collector.store.profiles import fetch_cluster, fetch_root, fetch_roots
+from collector.store.schema import bindings, boundaries, devices, events, identifiers, uids, visits
+from collector.store.traits import fetch_traits
+
+
+def find_profile(conn: Connection, site_id: int, kind: str, value: str) -> str | None:
+    """The root that a normalised CID or e-mail, a UID or a profile's own id (`kind` "id") leads to, None if unknown.
+
+    A UID leads to the person who spoke through it last.
+    """
+    if kind == "id":
+        return fetch_root(conn, site_id, value)
+    if kind == "uid":
+        mine = select(bindings.c.profile_id).where(bindings.c.site_id == site_id, bindings.c.uid == value)
+        leaf = conn.scalar(mine.order_by(bindings.c.since_at.desc(), bindings.c.since_seq.desc()).limit(1))
+    else:
+        row = fetch_identifier(conn, site_id, kind, value)
+        leaf = None if row is None else row[0]
+    return None if leaf is None else fetch_root(conn, site_id, leaf)
+
+
+def fetch_profile(conn: Connection, site_id: int, profile_id: str) -> Profile | None:
+    """The person that a profile, leaf or root, belongs to."""
+    root = fetch_root(conn, site_id, profile_id)
+    if root is None:
+        return None
+    leaves = fetch_cluster(conn, site_id, root)
+    ids = [leaf for leaf, _ in leaves]
+    first_seen_at = min(seen for _, seen in leaves)
+    span = fetch_seen_span(conn, site_id, ids) or (first_seen_at, first_seen_at)
+    return Profile(
+        profile_id=root,
+        leaves=tuple(leaves),
+        identifiers=tuple(
+            HeldIdentifier(
+                row["kind"],
+                row["value"],
+                row["profile_id"],
+                row["rule"],
+                row["event_id"],
+                Trust(row["trust"]),
+                row["assigned_at"],
+            )
+            for row in fetch_identifiers(conn, site_id, ids)
+        ),
+        claims=tuple(
+            IdentifierClaim(
+                row["kind"],
+                row["value"],
+                row["profile_id"],
+                row["reason"],
+                row["event_id"],
+                Trust(row["trust"]),
+                row["claimed_at"],
+            )
+            for row in fetch_claims(conn, site_id, ids)
+        ),
+        uids=tuple(dict.fromkeys(row["uid"] for row in _fetch_bindings(conn, site_id, ids))),
+        traits=tuple(fetch_traits(conn, site_id, ids)),
+        first_seen_at=min(first_seen_at, span[0]),
+        last_seen_at=span[1],
+    )
+
+
+def fetch_explanation(conn: Connection, site_id: int, profile_id: str) -> Explanation | None:
+    """The person that a profile belongs to, with the reason for each part."""
+    profile = fetch_profile(conn, site_id, profile_id)
+    if profile is None:
+        return None
+    ids = [leaf for leaf, _ in profile.leaves]
+    bound = _bindings(_fetch_bindings(conn, site_id, ids))
+    merges = tuple(_merge(row) for row in fetch_merges_of(conn, site_id, ids))
+    named = {held.event_id for held in profile.identifiers}
+    named |= {binding.event_id for binding in bound} | {merge.event_id for merge in merges}
+    return Explanation(profile, bound, merges, _fetch_evidence(conn, site_id, named))
+
+
+def fetch_timeline(
+    conn: Connection, site_id: int, profile_id: str, limit: int, before: tuple[int, int] | None = None
+) -> Sequence[RowMapping] | None:
+    """At most `limit` events of a person, newest first, older than the (occurred_at, row_id) in `before`."""
+    root = fetch_root(conn, site_id, profile_id)
+    if root is None:
+        return None
+    leaves = [leaf for leaf, _ in fetch_cluster(conn, site_id, root)]
+    return fetch_events_of(conn, site_id, leaves, limit, before)
+
+
+def fetch_journal(conn: Connection, site_id: int, limit: int, before: int | None = None) -> list[JournalledMerge]:
+    """At most `limit` merges of a site, newest first, older than merge `before`."""
+    return [_merge(row) for row in fetch_merges(conn, site_id, before, limit)]
+
+
+def fetch_recorded(conn: Connection, site_id: int, event_id: str) -> tuple[str | None, list[str]] | None:
+    """(root, warnings) of a stored event, None if it is not stored."""
+    row = conn.execute(
+        select(events.c.profile_id, events.c.warnings).where(events.c.site_id == site_id, events.c.event_id == event_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    root = None if row[0] is None else fetch_root(conn, site_id, row[0])
+    return root, (row[1] or "").split()
+
+
+def fetch_names(conn: Connection, site_id: int, profile_ids: Iterable[str]) -> dict[str, str]:
+    """What to call the person behind each profile: the CID, else the e-mail; those with neither are absent."""
+    roots = fetch_roots(conn, site_id, profile_ids)
+    names: dict[str, str] = {}
+    for root in set(roots.values()):
+        ids = [leaf for leaf, _ in fetch_cluster(conn, site_id, root)]
+        held = conn.execute(
+            select(identifiers.c.value)
+            .where(identifiers.c.site_id == site_id, identifiers.c.profile_id.in_(ids))
+            .order_by(identifiers.c.kind)
+            .limit(1)
+        ).scalar_one_or_none()
+        if held is not None:
+            names[root] = held
+    return {profile_id: names[root] for profile_id, root in roots.items() if root in names}
+
+
+def erase_profile(
+    conn: Connection, site_id: int, profile_id: str, erasures: Erasures, now: int
+) -> dict[str, int] | None:
+    """R16 for the person that a profile belongs to: rows deleted by table, None if there is no such profile.
+
+    The bytes leave the files with `Database.scrub`, which the caller runs afterwards.
+    """
+    root = fetch_root(conn, site_id, profile_id)
+    if root is None:
+        return None
+    leaves = [leaf for leaf, _ in fetch_cluster(conn, site_id, root)]
+    spoken = {row["uid"] for row in _fetch_bindings(conn, site_id, leaves)}
+    used = set(conn.scalars(select(uids.c.device_id).where(uids.c.site_id == site_id, uids.c.uid.in_(spoken))))
+    erased = erase_person(conn, site_id, root, erasures, now)
+    return erased | _forget_devices(conn, site_id, used - {None}, spoken)
+
+
+def _forget_devices(conn: Connection, site_id: int, used: Iterable[str], erased_uids: Iterable[str]) -> dict[str, int]:
+    """Devices that nobody else used go, with their epochs and visits; the others forget the UIDs that were erased."""
+    shared = set(conn.scalars(select(uids.c.device_id).where(uids.c.site_id == site_id, uids.c.device_id.in_(used))))
+    alone = set(used) - shared
+    conn.execute(
+        update(devices)
+        .where(devices.c.site_id == site_id, devices.c.youngest_uid.in_(erased_uids))
+        .values(youngest_uid=None)
+    )
+    return {
+        table.name: conn.execute(delete(table).where(table.c.site_id == site_id, table.c.device_id.in_(alone))).rowcount
+        for table in (devices, boundaries, visits)
+    }
+
+
+def _fetch_bindings(conn: Connection, site_id: int, leaves: Sequence[str]) -> Sequence[RowMapping]:
+    query = select(bindings).where(bindings.c.site_id == site_id, bindings.c.profile_id.in_(leaves))
+    order = (bindings.c.bound_at, bindings.c.since_at, bindings.c.since_seq, bindings.c.uid)
+    return conn.execute(query.order_by(*order)).mappings().all()
+
+
+def _bindings(rows: Sequence[RowMapping]) -> tuple[UidBinding, ...]:
+    """Rows in order of time; the first of each profile is the one it was made for."""
+    begun: set[str] = set()
+    bound: list[UidBinding] = []
+    for row in rows:
+        is_first = row["profile_id"] not in begun
+        begun.add(row["profile_id"])
+        bound.append(
+            UidBinding(
+                row["uid"],
+                row["since_at"],
+                row["since_seq"],
+                row["profile_id"],
+                row["rule"],
+                row["event_id"],
+                row["bound_at"],
+                is_first,
+            )
+        )
+    return tuple(bound)
+
+
+def _merge(row: RowMapping) -> JournalledMerge:
+    return JournalledMerge(
+        row["merge_id"],
+        row["winner_id"],
+        row["loser_id"],
+        row["rule"],
+        row["event_id"],
+        Trust(row["trust"]),
+        row["merged_at"],
+        row["reversed_at"],
+    )
+
+
+def _fetch_evidence(conn: Connection, site_id: int, event_ids: Iterable[str]) -> dict[str, Evidence]:
+    columns = (events.c.event_id, events.c.category, events.c.action, events.c.occurred_at)
+    rows = conn.execute(select(*columns).where(events.c.site_id == site_id, events.c.event_id.in_(list(event_ids))))
+    return {row[0]: Evidence(*row) for row in rows}

@@ -1,0 +1,104 @@
+"""The checks before a body is read, in the order of spec/wire.md: size, content type, key, origin, rate."""
+
+from __future__ import annotations
+
+import math
+import time
+from functools import lru_cache
+from typing import NamedTuple
+
+from aiohttp import hdrs, web
+
+from collector.web.body import MAX_BYTES, gunzip, read_body
+from collector.web.cookies import CURRENT_CONTACT, GLOBAL_VISIT, Carried
+from collector.web.edge import Edge
+from collector.web.errors import Refusal
+from collector.web.limits import network_of
+from collector.web.sites import Entry
+
+
+class Visitor(NamedTuple):
+    """A request that may go on. Without an `origin` cookies are neither read nor set; `address` is for limits only."""
+
+    entry: Entry
+    origin: str | None
+    address: str
+    device: Carried | None
+    contact: Carried | None
+
+
+def write_key_of(request: web.Request) -> str:
+    """The `site` of the query string."""
+    _, _, query = request.raw_path.partition("?")
+    key = query[5:]
+    if query[:5] == "site=" and key.isascii() and key.replace("_", "").replace("-", "").isalnum():
+        return key  # all that the SDK ever sends, without parsing a URL
+    return request.query.get("site", "")
+
+
+async def find_site(edge: Edge, request: web.Request) -> Entry:
+    """The site of the request. Raises `Refusal` for a key unknown (401) or disabled (403)."""
+    key = write_key_of(request)
+    entry = edge.sites.get(key) or await edge.sites.find(key)
+    if entry is None:
+        raise Refusal("unknown_key")
+    if entry.site.disabled:
+        raise Refusal("site_disabled")
+    return entry
+
+
+def origin_of(request: web.Request, entry: Entry) -> str | None:
+    """The Origin of the request, None if it has none. Raises `Refusal` (403) for one that the site does not list."""
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None and origin not in entry.origins:
+        raise Refusal("origin_not_allowed")
+    return origin
+
+
+async def admit(edge: Edge, request: web.Request, now: int) -> Visitor:
+    """Key, origin and rate. Raises `Refusal`."""
+    entry = await find_site(edge, request)
+    origin = origin_of(request, entry)
+    address = network_of(edge.proxies.address_of(request))
+    device = contact = None
+    if origin is not None:
+        cookies = request.headers.get(hdrs.COOKIE)
+        if cookies:
+            suffixed, site_id = edge.sites.has_several, entry.site.site_id
+            device = edge.cookies.read(cookies, GLOBAL_VISIT, site_id, now, suffixed=suffixed)
+            contact = edge.cookies.read(cookies, CURRENT_CONTACT, site_id, now, suffixed=suffixed)
+    device_id = device.value if device else None
+    wait_s = edge.limits.take_request(entry.site.site_id, address, device_id, time.monotonic())
+    if wait_s:
+        raise Refusal("rate_limited", retry_after_s=math.ceil(wait_s))
+    return Visitor(entry, origin, address, device, contact)
+
+
+def check_form(request: web.Request) -> None:
+    """Size as announced, content type and encoding. Raises `Refusal` (413, 415)."""
+    headers = request.headers
+    length = headers.get(hdrs.CONTENT_LENGTH)
+    if length is not None and int(length) > MAX_BYTES:
+        raise Refusal("body_too_large")
+    if not is_json_type(headers.get(hdrs.CONTENT_TYPE, "")):
+        raise Refusal("unsupported_media_type")
+    if headers.get(hdrs.CONTENT_ENCODING, "identity").lower() not in ("identity", "gzip"):
+        raise Refusal("unsupported_encoding")
+
+
+@lru_cache(256)
+def is_json_type(header: str) -> bool:
+    """Whether a Content-Type is JSON or plain text, in UTF-8."""
+    essence, *parameters = (part.strip().lower() for part in header.split(";"))
+    charsets = [part.partition("=")[2].strip('"') for part in parameters if part.startswith("charset=")]
+    is_json = essence in ("text/plain", "application/json") or (
+        essence.startswith("application/") and essence.endswith("+json")
+    )
+    return is_json and all(charset in ("utf-8", "utf8", "us-ascii") for charset in charsets)
+
+
+async def read_payload(edge: Edge, request: web.Request) -> bytes:
+    """The body, decoded. Raises `Refusal`."""
+    data = await read_body(request, edge.patience)
+    encoding = request.headers.get(hdrs.CONTENT_ENCODING)
+    return gunzip(data) if encoding is not None and encoding.lower() == "gzip" else data

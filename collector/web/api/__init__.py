@@ -1,0 +1,21 @@
+"""Administration over HTTP, for a site's own servers: every URL on one screen.
+
+All of it needs `Authorization: Bearer SECRET`, and answers for the site of that key alone.
+"""
+
+from __future__ import annotations
+
+from collector.web.api.identify import post_identification
+from collector.web.api.merges import get_merges
+from collector.web.api.profiles import delete_profile, find_one, get_events, get_explanation, get_profile
+
+# Method, path behind the prefix, handler.
+ROUTES = (
+    ("GET", "/api/v1/profiles", find_one),
+    ("GET", "/api/v1/profiles/{profile_id}", get_profile),
+    ("DELETE", "/api/v1/profiles/{profile_id}", delete_profile),
+    ("GET", "/api/v1/profiles/{profile_id}/events", get_events),
+    ("GET", "/api/v1/profiles/{profile_id}/explain", get_explanation),
+    ("GET", "/api/v1/merges", get_merges),
+    ("POST", "/api/v1/identify", post_identification),
+)

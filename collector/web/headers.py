@@ -1,0 +1,30 @@
+"""Headers that replies have in common, built once and shared."""
+
+from __future__ import annotations
+
+from multidict import CIMultiDict
+
+# Sent with everything. What is served here may be embedded by any page, but it is never a page itself.
+COMMON = {
+    "Server": "regulars",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+UNCACHED = {**COMMON, "Cache-Control": "no-store"}
+JSON = {**UNCACHED, "Content-Type": "application/json"}
+
+
+def cors(origin: str) -> dict[str, str]:
+    """What lets a page of `origin` read the reply and send its cookies along."""
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Credentials": "true",
+        "Vary": "Origin",
+    }
+
+
+def json_reply(origin: str | None) -> CIMultiDict[str]:
+    """The headers of a JSON reply to a page of `origin`, None for a client that is no page."""
+    return CIMultiDict({**JSON, "Vary": "Origin"} if origin is None else {**JSON, **cors(origin)})

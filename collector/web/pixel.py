@@ -1,0 +1,31 @@
+"""`GET /v1/pixel.gif`: one event in the query string, for pages without scripts and for e-mails."""
+
+from __future__ import annotations
+
+import base64
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from collector.web.admission import admit
+from collector.web.collect import record
+from collector.web.edge import EDGE
+from collector.web.headers import UNCACHED, cors
+from collector.wire.pixel import parse_pixel
+
+_GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+_HEADERS = CIMultiDict({**UNCACHED, "Content-Type": "image/gif"})
+
+
+async def get_pixel(request: web.Request) -> web.Response:
+    """Record the event and answer with one transparent pixel, after the commit. Cookies are neither read nor set."""
+    edge = request.app[EDGE]
+    now = edge.now()
+    visitor = await admit(edge, request, now)
+    settings = visitor.entry.site.settings
+    batch = parse_pixel(request.query, now, edge.fresh_id(), settings.purchases_assert)
+    await record(edge, request, visitor._replace(origin=None, device=None, contact=None), batch, now)
+    headers = _HEADERS.copy()
+    if visitor.origin is not None:
+        headers.update(cors(visitor.origin))
+    return web.Response(body=_GIF, headers=headers)

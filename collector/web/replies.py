@@ -1,0 +1,48 @@
+"""The reply to a refused request: one shape, a request id, and CORS headers so that the page can read it."""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
+
+from collector import metrics
+from collector.web.admission import write_key_of
+from collector.web.edge import Edge
+from collector.web.errors import MEANINGS, Refusal, error_body
+from collector.web.headers import JSON, cors
+
+RECORDING_ROUTES = frozenset({"collect", "consent", "pixel"})  # names of routes: their requests bring events
+
+
+def answer_refusal(edge: Edge, request: web.Request, refusal: Refusal, request_id: str | None = None) -> web.Response:
+    """The reply to a refused request; its events are counted here."""
+    meaning = MEANINGS[refusal.code]
+    if request.match_info.route.name in RECORDING_ROUTES:
+        metrics.count_refused(refusal.code, refusal.events)
+    request_id = request_id or edge.fresh_id()
+    headers: CIMultiDict[str] = CIMultiDict({**JSON, "X-Request-Id": request_id, "Vary": "Origin"})
+    if refusal.code != "origin_not_allowed":
+        headers.update(_cors_of(edge, request))
+    if refusal.retry_after_s is not None:
+        headers[hdrs.RETRY_AFTER] = str(refusal.retry_after_s)
+    if meaning.status == 401:
+        headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+    response = web.Response(status=meaning.status, body=error_body(refusal.code, request_id), headers=headers)
+    if refusal.closes:
+        response.force_close()
+        # Otherwise aiohttp would wait for the rest of a body that was given up because it does not come.
+        request.protocol._lingering_time = 0
+    return response
+
+
+def _cors_of(edge: Edge, request: web.Request) -> dict[str, str]:
+    """CORS headers of a failure: for origins of the site; where the key is unknown, for those of any site.
+
+    A page must be able to read that its key is wrong, or it would take the failure for a broken network and try again.
+    """
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is None:
+        return {}
+    entry = edge.sites.get(write_key_of(request))
+    is_known = edge.sites.knows_origin(origin) if entry is None else origin in entry.origins
+    return {**cors(origin), "Access-Control-Expose-Headers": "Retry-After, X-Request-Id"} if is_known else {}

@@ -1,0 +1,189 @@
+"""The SDK's own format: one request's bytes into events and rejections (spec/wire.md, Limits and bad input).
+
+Every event is judged by itself: a bad one becomes a `Rejection`, its neighbours are parsed all the same. Nothing here
+raises for anything that was sent. This is the hottest code of the collector, hence the care about each step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, make_dataclass
+from typing import Any, cast
+
+import msgspec
+import orjson
+
+from collector.domain.event import Event, EventCode, Rejection
+from collector.domain.recognition import born_at
+from collector.wire.asserting import find_wrong_type, read_assertion
+from collector.wire.batch import Batch, RequestError
+from collector.wire.clock import Clock, read_clock
+from collector.wire.ids import is_canonical_id, is_version_7, parse_id
+from collector.wire.sent import Sent, faulty_field
+from collector.wire.text import clean, load, measure, prune
+from collector.wire.warnings import BIG_INTEGER, CLOCK_OUT_OF_RANGE, NO_AT, REPLACED_CHARACTERS
+
+MAX_EVENTS = 500
+MAX_EVENT_BYTES = 32 * 1024  # of the event written compactly, however it was spelled
+MAX_DEPTH = 32  # the event itself is 1
+MAX_KEYS = 1_000
+MAX_RAW_BYTES = 64 * 1024  # of a rejected event
+
+_MODEST_BYTES = 4_000  # a body and a URL no longer than this break no limit, unless that of depth
+# The fields of an Event, but not frozen: filling this and then changing its class takes a quarter of the time.
+_Draft: Any = make_dataclass("_Draft", [(field.name, object) for field in fields(Event)], slots=True)
+
+Fault = tuple[EventCode, str]
+
+
+def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -> Batch | RequestError:
+    """`{sent_at, device?, events: [...]}` received at `received_at` ms into a batch, or why it is refused as a whole.
+
+    `purchases_assert` is the site's setting of that name.
+    """
+    loaded = load(data)
+    if loaded is None or type(loaded[0]) is not dict or type(loaded[0].get("events")) is not list:
+        return RequestError("malformed_json")
+    request, before, needs_repair = loaded
+    sent_events = request["events"]
+    if len(sent_events) > MAX_EVENTS:
+        return RequestError("too_many_events", len(sent_events))
+    clock = read_clock(request.get("sent_at"), received_at)
+    known_ids: set[str | None] = {None}
+    events: list[Event] = []
+    indexes: list[int] = []
+    rejections: list[Rejection] = []
+    for index, sent in enumerate(sent_events):
+        if needs_repair:
+            result = _repair_and_parse(sent, before["events"][index], clock, purchases_assert, known_ids)
+        else:
+            result = parse_event(sent, clock, clock.warnings, purchases_assert, known_ids)
+        if type(result) is Event:
+            events.append(result)
+            indexes.append(index)
+        else:
+            rejections.append(reject(index, sent, *cast("Fault", result)))
+    device = parse_id(request.get("device"))
+    return Batch(tuple(events), tuple(indexes), tuple(rejections), device, clock.sent_at, len(sent_events))
+
+
+def parse_event(  # noqa: C901, PLR0911 - one pass in order, without a call that can be saved
+    raw: Any, clock: Clock, warnings: tuple[str, ...], purchases_assert: bool, known_ids: set[str | None]
+) -> Event | Fault:
+    """One event, or what is wrong with it. `known_ids` are the canonical ids seen in this request, and None."""
+    try:
+        sent = msgspec.convert(raw, Sent)
+        body = _write_body(raw)
+    except msgspec.ValidationError as error:
+        return _fault_of(raw, faulty_field(error))
+    except orjson.JSONEncodeError:
+        return EventCode.TOO_DEEP, ""
+    if not is_canonical_id(sent.event_id) and not _make_canonical(sent):
+        return EventCode.MALFORMED_ID, "event_id"
+    if sent.uid not in known_ids or sent.visit not in known_ids or sent.page not in known_ids:
+        bad_id = _learn_ids(sent, known_ids)
+        if bad_id is not None:
+            return EventCode.MALFORMED_ID, bad_id
+    url, at, assertion = sent.url, sent.at, None
+    if len(body) > _MODEST_BYTES or body.count(b"{") + body.count(b"[") >= MAX_DEPTH or len(url or "") > _MODEST_BYTES:
+        excess = _find_excess(raw)
+        if excess is not None:
+            return excess
+    if sent.category == "user" or sent.email is not None or purchases_assert:
+        wrong = find_wrong_type(sent)
+        if wrong is not None:
+            return EventCode.INVALID_FIELD, wrong
+        assertion, more = read_assertion(sent, purchases_assert)
+        warnings += more
+    if type(at) is not int:
+        at, warnings = (int(at), warnings) if at is not None else (_birth(sent.event_id, clock), (*warnings, NO_AT))
+    occurred_at = at + clock.shift_ms
+    if not clock.floor <= occurred_at <= clock.ceiling:
+        occurred_at = clock.received_at
+        warnings += (CLOCK_OUT_OF_RANGE,)
+    event = _Draft(
+        sent.event_id, sent.category, sent.action, sent.uid, sent.uid_origin or "first", sent.seq or 0, occurred_at, at,
+        sent.visit, sent.page, url, body, assertion, warnings,
+    )  # fmt: skip
+    event.__class__ = Event
+    return cast("Event", event)
+
+
+def _write_body(raw: dict[str, Any]) -> bytes:
+    """The JSON of all that has no column. The same for every retry of one event, so that a retry is recognised."""
+    rest = raw.copy()
+    try:
+        del rest["event_id"], rest["category"], rest["action"], rest["uid"], rest["uid_origin"]
+        del rest["visit"], rest["page"], rest["seq"], rest["at"], rest["url"]
+    except KeyError:
+        for name in ("uid", "uid_origin", "visit", "page", "seq", "at", "url"):
+            rest.pop(name, None)
+    return orjson.dumps(rest, option=orjson.OPT_SORT_KEYS)
+
+
+def _learn_ids(sent: Sent, known_ids: set[str | None]) -> str | None:
+    """Make uid, visit and page canonical and known; the name of the first that is no id, None if all are.
+
+    A UID must be of version 7, because recognition reads its time of birth from it.
+    """
+    for name in ("uid", "visit", "page"):
+        value = getattr(sent, name)
+        if value not in known_ids:
+            canonical = parse_id(value)
+            if canonical is None or (name == "uid" and not is_version_7(canonical)):
+                return name
+            setattr(sent, name, canonical)
+            known_ids.add(canonical)
+    return None
+
+
+def _make_canonical(sent: Sent) -> bool:
+    event_id = parse_id(sent.event_id)
+    sent.event_id = event_id or ""
+    return event_id is not None
+
+
+def _birth(event_id: str, clock: Clock) -> int:
+    # Not the time of arrival where it can be avoided: a retry would look like another event of the same id.
+    return born_at(event_id) if is_version_7(event_id) else clock.now
+
+
+def _fault_of(raw: Any, field: str) -> Fault:
+    if field != "event_id":
+        return EventCode.INVALID_FIELD, field
+    return (EventCode.MISSING_ID if raw.get("event_id") is None else EventCode.MALFORMED_ID), field
+
+
+def _repair_and_parse(
+    raw: Any, before: Any, clock: Clock, purchases_assert: bool, known_ids: set[str | None]
+) -> Event | Fault:
+    """`parse_event` for a request with something in it to replace; `before` is the event with its integers as sent."""
+    excess = _find_excess(raw)
+    if excess is not None:
+        return excess
+    warnings = clock.warnings
+    if raw != before:
+        warnings += (BIG_INTEGER,)
+    cleaned = clean(raw)
+    if cleaned != raw:
+        warnings += (REPLACED_CHARACTERS,)
+    return parse_event(cleaned, clock, warnings, purchases_assert, known_ids)
+
+
+def _find_excess(raw: Any) -> Fault | None:
+    """The limit of depth, size or number of keys that an event breaks, None if none."""
+    depth, keys = measure(raw, MAX_DEPTH)
+    if depth > MAX_DEPTH:
+        return EventCode.TOO_DEEP, ""
+    if len(orjson.dumps(raw)) > MAX_EVENT_BYTES:
+        return EventCode.EVENT_TOO_LARGE, ""
+    return (EventCode.TOO_MANY_KEYS, "") if keys > MAX_KEYS else None
+
+
+def reject(index: int, raw: Any, code: EventCode, field: str) -> Rejection:
+    """The rejection of what was sent at `index`, with at most 64 KiB of it."""
+    try:
+        text = orjson.dumps(raw)
+    except orjson.JSONEncodeError:  # deeper than orjson writes
+        text = orjson.dumps(prune(raw, 2 * MAX_DEPTH))
+    event_id = parse_id(raw.get("event_id")) if type(raw) is dict else None
+    return Rejection(index, code, field, text[:MAX_RAW_BYTES], event_id)
