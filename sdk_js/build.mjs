@@ -1,0 +1,61 @@
+// Builds dist/: sdk.js (one IIFE), sdk.mjs with sdk.d.ts, stub.js. Fails when a size limit is passed.
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { minify } from "terser";
+import { checkSizes } from "./size.mjs";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const { version } = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
+
+const options = {
+  absWorkingDir: here,
+  bundle: true,
+  write: false,
+  target: "es2020",
+  charset: "utf8",
+  legalComments: "none",
+  define: { __VERSION__: JSON.stringify(version) },
+  tsconfigRaw: { compilerOptions: { alwaysStrict: false } },
+  mangleProps: /[a-z]_$/, // names that end in an underscore never leave the bundle
+};
+await bundle("src/sdk.ts", "dist/sdk.js", "iife");
+await bundle("src/module.ts", "dist/sdk.mjs", "esm");
+await bundle("src/stub.ts", "dist/stub.js", "iife");
+writeDeclarations();
+checkSizes();
+
+/** esbuild bundles and mangles private properties; terser makes the text smaller than esbuild would. */
+async function bundle(source, target, format) {
+  const { outputFiles } = await build({ ...options, entryPoints: [source], format });
+  const { code } = await minify(outputFiles[0].text, {
+    ecma: 2020,
+    module: format === "esm",
+    compress: { passes: 3, unsafe_arrows: true, unsafe_methods: true },
+    mangle: { toplevel: true },
+  });
+  mkdirSync(join(here, "dist"), { recursive: true });
+  writeFileSync(join(here, target), code);
+}
+
+/** One file of types: the public ones, and the module's own functions. */
+function writeDeclarations() {
+  const out = mkdtempSync(join(tmpdir(), "regulars-types-"));
+  const tsc = join(here, "node_modules", "typescript", "bin", "tsc");
+  const flags = ["--noEmit", "false", "--declaration", "--emitDeclarationOnly", "--outDir", out];
+  execFileSync(process.execPath, [tsc, "-p", here, ...flags], { stdio: "inherit" });
+  const surface = readFileSync(join(out, "surface.d.ts"), "utf8");
+  rmSync(out, { recursive: true });
+  const functions = [
+    "/** Starts recording on this page; `web_event` may be the object of the stub, whose calls are then replayed. */",
+    "export declare const start: (settings: Settings, web_event?: WebEvent) => WebEvent;",
+    "export declare const md5: (text: unknown) => string;",
+    "export declare const sha256: (text: unknown) => Promise<string>;",
+    "export declare const leadTime: (at?: number) => string;",
+  ];
+  writeFileSync(join(here, "dist", "sdk.d.ts"), `${surface}\n${functions.join("\n")}\n`);
+}
