@@ -33,6 +33,7 @@ from collector.web.cookies import CookieJar
 from collector.web.deadlines import Listener
 from collector.web.edge import EDGE, Edge
 from collector.web.limits import Limits
+from collector.web.middleware import shorten_way_to_collect
 from collector.web.proxies import Proxies
 from collector.web.routes import connection_settings, make_web_app
 from collector.web.sdk_file import Sdk, find_sdk
@@ -124,6 +125,10 @@ async def serve(config: Config) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     runner = web.AppRunner(create_app(config), shutdown_timeout=config.shutdown_grace_s)
     await runner.setup()
+    server = runner.server
+    assert server is not None
+    collect = f"{config.prefix}/v1/collect"
+    server.request_handler = shorten_way_to_collect(server.request_handler, runner.app[EDGE], collect)
     try:
         settings = connection_settings(config.keepalive_timeout_s)
         listener = Listener(runner, config.host, config.port, config.header_timeout_s, settings)

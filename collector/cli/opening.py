@@ -23,6 +23,11 @@ T = TypeVar("T")
 PATIENCE_S = 20
 
 
+def now_ms() -> int:
+    """Milliseconds UTC."""
+    return time.time_ns() // 1_000_000
+
+
 def read_settings(file: Path | None) -> Config:
     """The settings, as `serve` would see them. Raises `ConfigError`."""
     return load_config(os.environ, file)

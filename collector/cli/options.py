@@ -18,10 +18,6 @@ SiteName = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NamedSite = Annotated[str, typer.Argument(metavar="NAME", help="Name of the site.")]
-Cid = Annotated[str | None, typer.Option("--cid", help="Customer id of the person.")]
-Email = Annotated[str | None, typer.Option("--email", help="E-mail address of the person.")]
-Uid = Annotated[str | None, typer.Option("--uid", help="Anonymous id of one of the person's browsers.")]
-ProfileId = Annotated[str | None, typer.Option("--id", help="Id of the profile, or of one merged into it.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +28,14 @@ class Offered:
     help: str
     is_flag: bool = False
     metavar: str = "TEXT"
+
+
+PERSON = (
+    Offered("cid", "Customer id of the person."),
+    Offered("email", "E-mail address of the person."),
+    Offered("uid", "Anonymous id of one of the person's browsers."),
+    Offered("id", "Id of the profile, or of one merged into it."),
+)
 
 
 def with_options(offered: Iterable[Offered]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -51,7 +55,7 @@ def _parameter(option: Offered) -> inspect.Parameter:
     flag = f"--{option.name.replace('_', '-')}"
     made: Any
     if option.is_flag:
-        made = Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=option.help, show_default=False)]
+        made = Annotated[bool | None, typer.Option(flag, help=option.help, show_default=False)]
     else:
         made = Annotated[str | None, typer.Option(flag, help=option.help, metavar=option.metavar, show_default=False)]
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=made)

@@ -66,6 +66,19 @@ def _typed(name: str, value: str | bool, kind: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def shown_settings(settings: SiteSettings) -> list[str]:
+    """The settings that are not the default, as KEY=VALUE."""
+    changed = ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(SiteSettings))
+    default = SiteSettings()
+    return [f"{name}={_written(value)}" for name, value in changed if value != getattr(default, name)]
+
+
+def _written(value: object) -> str:
+    return (
+        ",".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+
+
 def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
     """KEY=VALUE texts as a mapping; a dash in a key is an underscore. Raises `Trouble`."""
     parsed = {}

@@ -51,10 +51,14 @@ def is_blocked(value: str) -> bool:
     return not bare.strip("0-") or bare in BLOCKED
 
 
+def _has_controls(text: str) -> bool:
+    return not text.isprintable() and any(unicodedata.category(character) == "Cc" for character in text)
+
+
 def clean_cid(value: str) -> str | None:
     """The trimmed customer id, or None where R1 refuses it."""
     cid = value.strip()
-    if not cid or len(cid) > MAX_LENGTH or not cid.isprintable() or is_blocked(cid):
+    if not cid or len(cid) > MAX_LENGTH or _has_controls(cid) or is_blocked(cid):
         return None
     return cid
 

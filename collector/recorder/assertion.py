@@ -127,7 +127,8 @@ def _candidates(picture: Picture, event: Event, current: Person, cid: str) -> tu
     if _is_shared(picture, known.device_id, moment.at, (moment.at, cid)):
         return ()
     start, _ = epoch_of(moment, devices.fetch_boundaries(conn, site_id, known.device_id))
-    born = devices.fetch_uids_born_between(conn, site_id, known.device_id, start.at, moment.at)
+    # Strictly before: a UID born by a reset in the millisecond of the assertion is somebody else's already.
+    born = devices.fetch_uids_born_between(conn, site_id, known.device_id, start.at, moment.at - 1)
     leaves = {profile_at(uid.bindings, moment) for uid in born.values()}
     roots = sorted(set(profiles.fetch_roots(conn, site_id, leaves).values()) - {current.profile_id})
     people = (profiles.fetch_person(conn, site_id, root) for root in roots)
@@ -247,7 +248,7 @@ def back_fill_on_arrival(picture: Picture, device_id: str, uid: str, event: Even
     conn, site_id = picture.conn, picture.site.site_id
     birth = Moment(born_at(uid), 0)
     _, end = epoch_of(birth, devices.fetch_boundaries(conn, site_id, device_id))
-    made = devices.fetch_assertions(conn, site_id, device_id, birth.at)
+    made = devices.fetch_assertions(conn, site_id, device_id, birth.at + 1)
     later = [assertion for assertion in made if end is None or assertion[0] < end]
     if not later:
         return

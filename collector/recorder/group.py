@@ -181,7 +181,7 @@ def _greet(picture: Picture, arrival: Arrival, device_id: str | None, event: Eve
     if event.uid_origin == "reset":
         insert_boundary(picture.conn, picture.site.site_id, device_id, Moment(birth, 0))
         mark(picture, event, found.profile_id, MarkerKind.RESET)
-    if device.last_asserted_at is not None and device.last_asserted_at >= birth:
+    if device.last_asserted_at is not None and device.last_asserted_at > birth:
         back_fill_on_arrival(picture, device_id, uid, event)
 
 

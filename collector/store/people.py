@@ -126,21 +126,21 @@ def fetch_recorded(conn: Connection, site_id: int, event_id: str) -> tuple[str |
     return root, (row[1] or "").split()
 
 
-def fetch_names(conn: Connection, site_id: int, profile_ids: Iterable[str]) -> dict[str, str]:
-    """What to call the person behind each profile: the CID, else the e-mail; those with neither are absent."""
+def fetch_names(conn: Connection, site_id: int, profile_ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
+    """Who is behind each profile: (root, CID, else e-mail, else None)."""
     roots = fetch_roots(conn, site_id, profile_ids)
-    names: dict[str, str] = {}
+    names: dict[str, str | None] = {}
     for root in set(roots.values()):
         ids = [leaf for leaf, _ in fetch_cluster(conn, site_id, root)]
-        held = conn.execute(
-            select(identifiers.c.value)
-            .where(identifiers.c.site_id == site_id, identifiers.c.profile_id.in_(ids))
-            .order_by(identifiers.c.kind)
-            .limit(1)
-        ).scalar_one_or_none()
-        if held is not None:
-            names[root] = held
-    return {profile_id: names[root] for profile_id, root in roots.items() if root in names}
+        mine = select(identifiers.c.value).where(identifiers.c.site_id == site_id, identifiers.c.profile_id.in_(ids))
+        names[root] = conn.scalar(mine.order_by(identifiers.c.kind).limit(1))
+    return {profile_id: (root, names[root]) for profile_id, root in roots.items()}
+
+
+def fetch_latest_events(conn: Connection, limit: int, site_id: int | None = None) -> Sequence[RowMapping]:
+    """The last `limit` events to arrive, of one site or of all, in order of arrival."""
+    query = select(events) if site_id is None else select(events).where(events.c.site_id == site_id)
+    return conn.execute(query.order_by(events.c.row_id.desc()).limit(limit)).mappings().all()[::-1]
 
 
 def erase_profile(

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from aiohttp import hdrs, web
 
-from collector.web.body import MAX_BYTES, gunzip, read_body
-from collector.web.cookies import CURRENT_CONTACT, GLOBAL_VISIT, Carried
+from collector import metrics
+from collector.web.body import MAX_BYTES, gunzip, read_slowly
+from collector.web.cookies import NOTHING, Carried
 from collector.web.edge import Edge
 from collector.web.errors import Refusal
 from collector.web.limits import network_of
@@ -26,6 +27,10 @@ class Visitor(NamedTuple):
     device: Carried | None
     contact: Carried | None
 
+    def without_cookies(self) -> Visitor:
+        """The same, as somebody whom nothing connects to a browser."""
+        return self._replace(origin=None, device=None, contact=None)
+
 
 def write_key_of(request: web.Request) -> str:
     """The `site` of the query string."""
@@ -38,8 +43,7 @@ def write_key_of(request: web.Request) -> str:
 
 async def find_site(edge: Edge, request: web.Request) -> Entry:
     """The site of the request. Raises `Refusal` for a key unknown (401) or disabled (403)."""
-    key = write_key_of(request)
-    entry = edge.sites.get(key) or await edge.sites.find(key)
+    entry = await edge.sites.find(write_key_of(request))
     if entry is None:
         raise Refusal("unknown_key")
     if entry.site.disabled:
@@ -55,20 +59,17 @@ def origin_of(request: web.Request, entry: Entry) -> str | None:
     return origin
 
 
-async def admit(edge: Edge, request: web.Request, now: int) -> Visitor:
-    """Key, origin and rate. Raises `Refusal`."""
-    entry = await find_site(edge, request)
+def admit(edge: Edge, request: web.Request, entry: Entry, now: int) -> Visitor:
+    """Origin, cookies and rate of a request to a known site. Raises `Refusal`."""
     origin = origin_of(request, entry)
     address = network_of(edge.proxies.address_of(request))
-    device = contact = None
-    if origin is not None:
-        cookies = request.headers.get(hdrs.COOKIE)
-        if cookies:
-            suffixed, site_id = edge.sites.has_several, entry.site.site_id
-            device = edge.cookies.read(cookies, GLOBAL_VISIT, site_id, now, suffixed=suffixed)
-            contact = edge.cookies.read(cookies, CURRENT_CONTACT, site_id, now, suffixed=suffixed)
-    device_id = device.value if device else None
-    wait_s = edge.limits.take_request(entry.site.site_id, address, device_id, time.monotonic())
+    cookies = request.headers.get(hdrs.COOKIE) if origin is not None else None
+    site_id = entry.site.site_id
+    carry = edge.cookies.read(cookies, site_id, now, suffixed=edge.sites.has_several) if cookies else NOTHING
+    device, contact, forged = carry
+    if forged:
+        metrics.COOKIES_FORGED.inc(forged)
+    wait_s = edge.limits.take_request(site_id, address, device.value if device else None, time.monotonic())
     if wait_s:
         raise Refusal("rate_limited", retry_after_s=math.ceil(wait_s))
     return Visitor(entry, origin, address, device, contact)
@@ -82,7 +83,8 @@ def check_form(request: web.Request) -> None:
         raise Refusal("body_too_large")
     if not is_json_type(headers.get(hdrs.CONTENT_TYPE, "")):
         raise Refusal("unsupported_media_type")
-    if headers.get(hdrs.CONTENT_ENCODING, "identity").lower() not in ("identity", "gzip"):
+    encoding = headers.get(hdrs.CONTENT_ENCODING)
+    if encoding is not None and encoding.lower() not in ("identity", "gzip"):
         raise Refusal("unsupported_encoding")
 
 
@@ -99,6 +101,10 @@ def is_json_type(header: str) -> bool:
 
 async def read_payload(edge: Edge, request: web.Request) -> bytes:
     """The body, decoded. Raises `Refusal`."""
-    data = await read_body(request, edge.patience)
+    content = request.content
+    # Nearly every body comes together with its headers, and then there is nothing to wait for.
+    data = content.read_nowait() if content.is_eof() else await read_slowly(content, edge.patience)
+    if len(data) > MAX_BYTES:
+        raise Refusal("body_too_large")
     encoding = request.headers.get(hdrs.CONTENT_ENCODING)
     return gunzip(data) if encoding is not None and encoding.lower() == "gzip" else data

@@ -6,7 +6,7 @@ import asyncio
 import zlib
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from collector.web.errors import Refusal
 
@@ -25,18 +25,8 @@ class Patience:
     bytes_per_s: int = 1024
 
 
-async def read_body(request: web.Request, patience: Patience) -> bytes:
-    """The body as sent. Raises `Refusal` for one that is too large (413) or too slow (408)."""
-    content = request.content
-    if content.is_eof():  # it came together with the headers, as nearly all do
-        data = content.read_nowait()
-        if len(data) > MAX_BYTES:
-            raise Refusal("body_too_large")
-        return data
-    return await _read_slowly(request, patience)
-
-
-async def _read_slowly(request: web.Request, patience: Patience) -> bytes:
+async def read_slowly(content: StreamReader, patience: Patience) -> bytes:
+    """A body that has not arrived yet. Raises `Refusal` for one that is too large (413) or too slow (408)."""
     start = asyncio.get_running_loop().time()
     chunks: list[bytes] = []
     size = 0
@@ -45,7 +35,7 @@ async def _read_slowly(request: web.Request, patience: Patience) -> bytes:
             while True:
                 allowed_s = min(patience.timeout_s, patience.grace_s + size / patience.bytes_per_s)
                 deadline.reschedule(start + allowed_s)
-                chunk = await request.content.readany()
+                chunk = await content.readany()
                 if not chunk:
                     return b"".join(chunks)
                 size += len(chunk)

@@ -4,76 +4,85 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import cast
 
 import orjson
 from aiohttp import hdrs, web
 
-from collector.domain.event import Arrival, Event, Receipt
+from collector.domain.event import Arrival, Event, Receipt, Trust
 from collector.recorder import QueueFull, StorageUnavailable
-from collector.web.admission import Visitor, admit, check_form, read_payload
+from collector.web.admission import Visitor, admit, check_form, find_site, read_payload
 from collector.web.bots import is_prefetch, read_agent
 from collector.web.cookies import CURRENT_CONTACT, GLOBAL_VISIT
 from collector.web.edge import EDGE, Edge
 from collector.web.errors import Refusal
 from collector.wire.batch import Batch, RequestError
+from collector.wire.drafts import quick
 from collector.wire.native import MAX_RAW_BYTES, parse_batch
 from collector.wire.warnings import IDENTIFY_RATE_LIMITED
+
+_make_arrival = quick(Arrival)
 
 
 async def post_batch(request: web.Request) -> web.Response:
     """Record a batch. Every event gets a verdict: listed in `results`, or stored without anything to remark."""
-    edge = request.app[EDGE]
+    return await take_batch(request.app[EDGE], request)
+
+
+async def take_batch(edge: Edge, request: web.Request) -> web.Response:
+    """`post_batch` for a caller that has the edge at hand."""
     now = edge.now()
     check_form(request)
-    visitor = await admit(edge, request, now)
+    visitor = admit(edge, request, await find_site(edge, request), now)
     data = await read_payload(edge, request)
     site = visitor.entry.site
     batch = parse_batch(data, now, site.settings.purchases_assert)
-    if isinstance(batch, RequestError):
+    if type(batch) is RequestError:
         if batch.code == "malformed_json":
             await edge.recorder.quarantine_raw(site.site_id, now, batch.code, data[:MAX_RAW_BYTES])
         raise Refusal(batch.code, events=batch.count)
-    receipt, device_id = await record(edge, request, visitor, batch, now)
+    arrival = make_arrival(edge, request, visitor, cast("Batch", batch), now)
+    receipt = await record(edge, arrival, cast("Batch", batch).count)
     response = web.Response(body=receipt_body(receipt), headers=visitor.entry.replies[visitor.origin])
     if visitor.origin is not None:
-        set_cookies(edge, response, visitor, receipt, device_id, now)
+        set_cookies(edge, response, visitor, receipt, arrival.device_id, now)
     return response
 
 
-async def record(
-    edge: Edge, request: web.Request, visitor: Visitor, batch: Batch, now: int
-) -> tuple[Receipt, str | None]:
-    """Store a batch on behalf of a visitor: (receipt, device that it was recorded for). Raises `Refusal` (503).
+def make_arrival(edge: Edge, request: web.Request, visitor: Visitor, batch: Batch, now: int) -> Arrival:
+    """What is to be recorded on behalf of a visitor.
 
     The device is the one of the cookie; where cookies do not come back, the SDK's own; else a new one.
     """
-    device_id = None
+    device_id = contact_id = None
     if visitor.origin is not None:
         device_id = visitor.device.value if visitor.device else batch.device or edge.fresh_id()
+        contact_id = visitor.contact.value if visitor.contact else None
     agent = read_agent(request.headers.get(hdrs.USER_AGENT, ""))
-    arrival = Arrival(
-        site=visitor.entry.site,
-        received_at=now,
-        device_id=device_id,
-        contact_id=visitor.contact.value if visitor.contact else None,
-        events=limit_assertions(edge, visitor, device_id, batch.events),
-        indexes=batch.indexes,
-        rejections=batch.rejections,
-        bot=agent.is_bot or is_prefetch(request.headers),
-        user_agent=agent.text,
-    )
+    events = batch.events
+    for event in events:
+        if event.assertion is not None:
+            events = limit_assertions(edge, visitor, device_id, events)
+            break
+    is_bot = agent.is_bot or is_prefetch(request.headers)
+    return _make_arrival(
+        visitor.entry.site, now, device_id, contact_id, events, batch.indexes, batch.rejections, Trust.BROWSER, is_bot,
+        agent.text,
+    )  # fmt: skip
+
+
+async def record(edge: Edge, arrival: Arrival, count: int) -> Receipt:
+    """Store; returns after the commit. Raises `Refusal` (503) for all `count` events."""
     try:
-        return await edge.recorder.record(arrival), device_id
+        return await edge.recorder.record(arrival)
     except (QueueFull, StorageUnavailable) as error:
-        raise Refusal(error.code, events=batch.count, retry_after_s=error.retry_after_s) from error
+        raise Refusal(error.code, events=count, retry_after_s=error.retry_after_s) from error
 
 
 def limit_assertions(
     edge: Edge, visitor: Visitor, device_id: str | None, events: tuple[Event, ...]
 ) -> tuple[Event, ...]:
     """R13: past the limit the assertion is dropped, never the event."""
-    if all(event.assertion is None for event in events):
-        return events
     return tuple(
         event
         if event.assertion is None or edge.limits.take_identify(visitor.address, device_id, time.monotonic())
@@ -84,6 +93,8 @@ def limit_assertions(
 
 def receipt_body(receipt: Receipt) -> bytes:
     """The JSON of a receipt: ids, counts and codes, nothing of a profile (R17)."""
+    if not receipt.outcomes:
+        return b'{"accepted":%d,"duplicate":0,"quarantined":0,"suppressed":0,"results":[]}' % receipt.accepted
     return orjson.dumps(
         {
             "accepted": receipt.accepted,
@@ -108,12 +119,12 @@ def set_cookies(
     edge: Edge, response: web.Response, visitor: Visitor, receipt: Receipt, device_id: str | None, now: int
 ) -> None:
     """Name device and profile to the browser, where what it has is missing, old or another one."""
-    site_id, suffixed = visitor.entry.site.site_id, edge.sites.has_several
     wanted = (
         (GLOBAL_VISIT, receipt.device_id or device_id, visitor.device),
         (CURRENT_CONTACT, receipt.contact_id, visitor.contact),
     )
     for name, value, carried in wanted:
-        if value is not None and (carried is None or carried.is_stale or carried.value != value):
+        if value is not None and (carried is None or carried.value != value or carried.is_stale(now)):
+            site_id, suffixed = visitor.entry.site.site_id, edge.sites.has_several
             cookie = edge.cookies.write(name, site_id, value, now, suffixed=suffixed)
             response.headers.add(hdrs.SET_COOKIE, cookie)

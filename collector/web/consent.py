@@ -6,8 +6,8 @@ import orjson
 from aiohttp import hdrs, web
 
 from collector.domain.event import Event
-from collector.web.admission import Visitor, admit, check_form, read_payload
-from collector.web.collect import record
+from collector.web.admission import Visitor, admit, check_form, find_site, read_payload
+from collector.web.collect import make_arrival, record
 from collector.web.cookies import CURRENT_CONTACT, GLOBAL_VISIT
 from collector.web.edge import EDGE, Edge
 from collector.web.errors import Refusal
@@ -24,7 +24,7 @@ async def post_consent(request: web.Request) -> web.StreamResponse:
     edge = request.app[EDGE]
     now = edge.now()
     check_form(request)
-    visitor = await admit(edge, request, now)
+    visitor = admit(edge, request, await find_site(edge, request), now)
     decision = parse_consent(await read_payload(edge, request), now)
     if decision is None:
         raise Refusal("malformed_json")
@@ -34,7 +34,7 @@ async def post_consent(request: web.Request) -> web.StreamResponse:
     except Refusal as refusal:
         if decision.state == "granted":
             raise
-        response = answer_refusal(edge, request, refusal)
+        response = answer_refusal(edge, request, refusal, "consent")
     else:
         body = orjson.dumps({"state": decision.state})
         response = web.Response(body=body, headers=visitor.entry.replies[visitor.origin])
@@ -60,5 +60,5 @@ async def _record_decision(edge: Edge, request: web.Request, visitor: Visitor, d
         url=None,
         body=orjson.dumps({"uid": decision.uid} if decision.uid else {}),
     )
-    nobody = visitor._replace(origin=None, device=None, contact=None)
-    await record(edge, request, nobody, Batch((event,), (0,), (), None, None, 1), now)
+    batch = Batch((event,), (0,), (), None, None, 1)
+    await record(edge, make_arrival(edge, request, visitor.without_cookies(), batch, now), batch.count)

@@ -7,27 +7,41 @@ of a page can read them. They live 395 days and carry the day of issue, to be re
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from itsdangerous import Signer
 
-from collector import metrics
 from collector.wire.ids import parse_id
 
 GLOBAL_VISIT = "GlobalVisit"
 CURRENT_CONTACT = "CurrentContact"
 MAX_AGE_DAYS = 395
 DAY_MS = 86_400_000
-REMEMBERED = 8192  # verified cookies, about 3 MB
+REMEMBERED = 4096  # headers that were read, about 3 MB: a browser sends the same one again and again
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """What a valid cookie says. `is_stale` asks for a new one: an older day, or a name no longer in use."""
+class Carried(NamedTuple):
+    """A valid cookie: its value and the day of issue. `is_renamed`: it came under a name that is no longer in use."""
 
     value: str
-    is_stale: bool
+    issued_on: int
+    is_renamed: bool = False
+
+    def is_stale(self, now: int) -> bool:
+        """Whether it is time for a new one."""
+        return self.is_renamed or now // DAY_MS > self.issued_on
+
+
+class Carry(NamedTuple):
+    """What a browser brought. `forged` is how many cookies had a signature that is not ours."""
+
+    device: Carried | None = None
+    contact: Carried | None = None
+    forged: int = 0
+
+
+NOTHING = Carry()
 
 
 class CookieJar:
@@ -40,37 +54,41 @@ class CookieJar:
         same_site = "SameSite=None; Secure; Partitioned" if crosses_sites else "SameSite=Lax"
         secure = "; Secure" if is_secure and not crosses_sites else ""
         self._attributes = f"Path=/; HttpOnly; {same_site}{secure}"
-        self._verify = lru_cache(REMEMBERED)(self._check)
+        self._read = lru_cache(REMEMBERED)(self._read_afresh)
 
-    def read(self, header: str, name: str, site_id: int, now: int, *, suffixed: bool) -> Carried | None:
-        """The value of cookie `name` in a Cookie header, None if absent, expired or not ours (which is counted).
+    def read(self, header: str, site_id: int, now: int, *, suffixed: bool) -> Carry:
+        """Both cookies of a Cookie header; absent, expired and forged ones are None, and the last are told by number.
 
         `suffixed` is whether the host serves several sites. A name from before that changed is read too, so that a
         second site costs the first one none of its visitors.
         """
-        plain = self._prefix + name
-        own = f"{plain}_{site_id}"
-        text = find_cookie(header, own if suffixed else plain)
-        found = self._verify(name, site_id, text) if text else None
-        if text and found is None:
-            metrics.COOKIES_FORGED.inc()
-        is_stale = found is None
-        if found is None:
-            text = find_cookie(header, plain if suffixed else own)
+        return self._read(header, site_id, now // DAY_MS, suffixed)
+
+    def _read_afresh(self, header: str, site_id: int, today: int, suffixed: bool) -> Carry:
+        device, forged = self._find(header, GLOBAL_VISIT, site_id, today, suffixed)
+        contact, forged_too = self._find(header, CURRENT_CONTACT, site_id, today, suffixed)
+        return Carry(device, contact, forged + forged_too)
+
+    def _find(self, header: str, name: str, site_id: int, today: int, suffixed: bool) -> tuple[Carried | None, int]:
+        """(the cookie, how many were forged)."""
+        forged = 0
+        for is_suffixed in (suffixed, not suffixed):
+            text = find_cookie(header, self._name(name, site_id, is_suffixed))
             found = self._verify(name, site_id, text) if text else None
-        if found is None:
-            return None
-        value, issued_on = found
-        age_days = now // DAY_MS - issued_on
-        return Carried(value, is_stale or age_days >= 1) if -1 <= age_days <= MAX_AGE_DAYS else None
+            if found is not None:
+                value, issued_on = found
+                is_live = -1 <= today - issued_on <= MAX_AGE_DAYS
+                return (Carried(value, issued_on, is_suffixed != suffixed) if is_live else None), forged
+            # Under the other name another site's cookie may rightly be found, so only this one says forgery.
+            forged += bool(text) and is_suffixed == suffixed
+        return None, forged
 
     def write(self, name: str, site_id: int, value: str, now: int, *, suffixed: bool) -> str:
         """A Set-Cookie header that makes `value` the cookie."""
         day = now // DAY_MS
         signature = self._signer.get_signature(f"{name}.{site_id}.{value}.{day}").decode()
-        return f"{self._name(name, site_id, suffixed)}={value}.{day}.{signature}; Max-Age={MAX_AGE_DAYS * 86_400}; " + (
-            self._attributes
-        )
+        pair = f"{self._name(name, site_id, suffixed)}={value}.{day}.{signature}"
+        return f"{pair}; Max-Age={MAX_AGE_DAYS * 86_400}; {self._attributes}"
 
     def expire(self, name: str, site_id: int) -> list[str]:
         """Set-Cookie headers that delete the cookie under either of its names."""
@@ -80,7 +98,7 @@ class CookieJar:
     def _name(self, name: str, site_id: int, suffixed: bool) -> str:
         return f"{self._prefix}{name}_{site_id}" if suffixed else self._prefix + name
 
-    def _check(self, name: str, site_id: int, text: str) -> tuple[str, int] | None:
+    def _verify(self, name: str, site_id: int, text: str) -> tuple[str, int] | None:
         """(value, day of issue) if the signature is ours."""
         value, _, rest = text.partition(".")
         day, _, signature = rest.partition(".")

@@ -68,7 +68,7 @@ class ImpatientHandler(RequestHandler):
 
 
 class Listener(web.TCPSite):
-    """A TCPSite whose connections are impatient."""
+    """A TCPSite whose connections are impatient. `settings` are aiohttp's own for a connection."""
 
     __slots__ = ("_header_timeout_s", "_settings")
 

@@ -7,8 +7,8 @@ import base64
 from aiohttp import web
 from multidict import CIMultiDict
 
-from collector.web.admission import admit
-from collector.web.collect import record
+from collector.web.admission import admit, find_site
+from collector.web.collect import make_arrival, record
 from collector.web.edge import EDGE
 from collector.web.headers import UNCACHED, cors
 from collector.wire.pixel import parse_pixel
@@ -21,10 +21,10 @@ async def get_pixel(request: web.Request) -> web.Response:
     """Record the event and answer with one transparent pixel, after the commit. Cookies are neither read nor set."""
     edge = request.app[EDGE]
     now = edge.now()
-    visitor = await admit(edge, request, now)
-    settings = visitor.entry.site.settings
-    batch = parse_pixel(request.query, now, edge.fresh_id(), settings.purchases_assert)
-    await record(edge, request, visitor._replace(origin=None, device=None, contact=None), batch, now)
+    entry = await find_site(edge, request)
+    visitor = admit(edge, request, entry, now)
+    batch = parse_pixel(request.query, now, edge.fresh_id(), entry.site.settings.purchases_assert)
+    await record(edge, make_arrival(edge, request, visitor.without_cookies(), batch, now), batch.count)
     headers = _HEADERS.copy()
     if visitor.origin is not None:
         headers.update(cors(visitor.origin))

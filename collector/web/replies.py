@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import structlog
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from collector import metrics
+from collector.recorder import QueueFull, StorageUnavailable
 from collector.web.admission import write_key_of
 from collector.web.edge import Edge
 from collector.web.errors import MEANINGS, Refusal, error_body
@@ -13,11 +15,26 @@ from collector.web.headers import JSON, cors
 
 RECORDING_ROUTES = frozenset({"collect", "consent", "pixel"})  # names of routes: their requests bring events
 
+log = structlog.get_logger()
 
-def answer_refusal(edge: Edge, request: web.Request, refusal: Refusal, request_id: str | None = None) -> web.Response:
+
+def answer_failure(edge: Edge, request: web.Request, error: Exception, route: str | None) -> web.Response:
+    """The reply to whatever a handler raised. `route` is the name of its route."""
+    if isinstance(error, Refusal):
+        return answer_refusal(edge, request, error, route)
+    if isinstance(error, QueueFull | StorageUnavailable):
+        return answer_refusal(edge, request, Refusal(error.code, retry_after_s=error.retry_after_s), route)
+    request_id = edge.fresh_id()
+    log.error("request_failed", request_id=request_id, route=route, exc_info=error)
+    return answer_refusal(edge, request, Refusal("internal"), route, request_id)
+
+
+def answer_refusal(
+    edge: Edge, request: web.Request, refusal: Refusal, route: str | None, request_id: str | None = None
+) -> web.Response:
     """The reply to a refused request; its events are counted here."""
     meaning = MEANINGS[refusal.code]
-    if request.match_info.route.name in RECORDING_ROUTES:
+    if route in RECORDING_ROUTES:
         metrics.count_refused(refusal.code, refusal.events)
     request_id = request_id or edge.fresh_id()
     headers: CIMultiDict[str] = CIMultiDict({**JSON, "X-Request-Id": request_id, "Vary": "Origin"})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-is_canonical_id = re.compile(
-    r"(?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-).fullmatch
+_ID = r"(?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_ID_7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+is_canonical_id = re.compile(_ID).fullmatch
+are_canonical_ids = re.compile(f"{_ID} {_ID_7} {_ID} {_ID}").fullmatch  # event, uid, visit and page in one go
 
 
 def parse_id(value: object) -> str | None:

@@ -6,7 +6,6 @@ raises for anything that was sent. This is the hottest code of the collector, he
 
 from __future__ import annotations
 
-from dataclasses import fields, make_dataclass
 from typing import Any, cast
 
 import msgspec
@@ -17,7 +16,8 @@ from collector.domain.recognition import born_at
 from collector.wire.asserting import find_wrong_type, read_assertion
 from collector.wire.batch import Batch, RequestError
 from collector.wire.clock import Clock, read_clock
-from collector.wire.ids import is_canonical_id, is_version_7, parse_id
+from collector.wire.drafts import quick
+from collector.wire.ids import are_canonical_ids, is_canonical_id, is_version_7, parse_id
 from collector.wire.sent import Sent, faulty_field
 from collector.wire.text import clean, load, measure, prune
 from collector.wire.warnings import BIG_INTEGER, CLOCK_OUT_OF_RANGE, NO_AT, REPLACED_CHARACTERS
@@ -29,10 +29,10 @@ MAX_KEYS = 1_000
 MAX_RAW_BYTES = 64 * 1024  # of a rejected event
 
 _MODEST_BYTES = 4_000  # a body and a URL no longer than this break no limit, unless that of depth
-# The fields of an Event, but not frozen: filling this and then changing its class takes a quarter of the time.
-_Draft: Any = make_dataclass("_Draft", [(field.name, object) for field in fields(Event)], slots=True)
+_make_event = quick(Event)
 
 Fault = tuple[EventCode, str]
+Known = set[tuple[str | None, str | None, str | None]]  # uid, visit and page that were checked in this request
 
 
 def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -> Batch | RequestError:
@@ -48,15 +48,15 @@ def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -
     if len(sent_events) > MAX_EVENTS:
         return RequestError("too_many_events", len(sent_events))
     clock = read_clock(request.get("sent_at"), received_at)
-    known_ids: set[str | None] = {None}
+    known: Known = set()
     events: list[Event] = []
     indexes: list[int] = []
     rejections: list[Rejection] = []
     for index, sent in enumerate(sent_events):
         if needs_repair:
-            result = _repair_and_parse(sent, before["events"][index], clock, purchases_assert, known_ids)
+            result = _repair_and_parse(sent, before["events"][index], clock, purchases_assert, known)
         else:
-            result = parse_event(sent, clock, clock.warnings, purchases_assert, known_ids)
+            result = parse_event(sent, clock, clock.warnings, purchases_assert, known)
         if type(result) is Event:
             events.append(result)
             indexes.append(index)
@@ -66,10 +66,10 @@ def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -
     return Batch(tuple(events), tuple(indexes), tuple(rejections), device, clock.sent_at, len(sent_events))
 
 
-def parse_event(  # noqa: C901, PLR0911 - one pass in order, without a call that can be saved
-    raw: Any, clock: Clock, warnings: tuple[str, ...], purchases_assert: bool, known_ids: set[str | None]
+def parse_event(  # noqa: C901 - one pass in order, without a call that can be saved
+    raw: Any, clock: Clock, warnings: tuple[str, ...], purchases_assert: bool, known: Known
 ) -> Event | Fault:
-    """One event, or what is wrong with it. `known_ids` are the canonical ids seen in this request, and None."""
+    """One event, or what is wrong with it."""
     try:
         sent = msgspec.convert(raw, Sent)
         body = _write_body(raw)
@@ -77,12 +77,12 @@ def parse_event(  # noqa: C901, PLR0911 - one pass in order, without a call that
         return _fault_of(raw, faulty_field(error))
     except orjson.JSONEncodeError:
         return EventCode.TOO_DEEP, ""
-    if not is_canonical_id(sent.event_id) and not _make_canonical(sent):
-        return EventCode.MALFORMED_ID, "event_id"
-    if sent.uid not in known_ids or sent.visit not in known_ids or sent.page not in known_ids:
-        bad_id = _learn_ids(sent, known_ids)
+    origins = (sent.uid, sent.visit, sent.page)
+    if origins not in known or not is_canonical_id(sent.event_id):
+        bad_id = _check_ids(sent)
         if bad_id is not None:
             return EventCode.MALFORMED_ID, bad_id
+        known.add((sent.uid, sent.visit, sent.page))
     url, at, assertion = sent.url, sent.at, None
     if len(body) > _MODEST_BYTES or body.count(b"{") + body.count(b"[") >= MAX_DEPTH or len(url or "") > _MODEST_BYTES:
         excess = _find_excess(raw)
@@ -100,12 +100,10 @@ def parse_event(  # noqa: C901, PLR0911 - one pass in order, without a call that
     if not clock.floor <= occurred_at <= clock.ceiling:
         occurred_at = clock.received_at
         warnings += (CLOCK_OUT_OF_RANGE,)
-    event = _Draft(
+    return _make_event(
         sent.event_id, sent.category, sent.action, sent.uid, sent.uid_origin or "first", sent.seq or 0, occurred_at, at,
         sent.visit, sent.page, url, body, assertion, warnings,
     )  # fmt: skip
-    event.__class__ = Event
-    return cast("Event", event)
 
 
 def _write_body(raw: dict[str, Any]) -> bytes:
@@ -120,26 +118,21 @@ def _write_body(raw: dict[str, Any]) -> bytes:
     return orjson.dumps(rest, option=orjson.OPT_SORT_KEYS)
 
 
-def _learn_ids(sent: Sent, known_ids: set[str | None]) -> str | None:
-    """Make uid, visit and page canonical and known; the name of the first that is no id, None if all are.
+def _check_ids(sent: Sent) -> str | None:
+    """Make all ids canonical; the name of the first that is none, None if all are well.
 
     A UID must be of version 7, because recognition reads its time of birth from it.
     """
-    for name in ("uid", "visit", "page"):
+    if are_canonical_ids(f"{sent.event_id} {sent.uid} {sent.visit} {sent.page}"):
+        return None
+    for name in ("event_id", "uid", "visit", "page"):
         value = getattr(sent, name)
-        if value not in known_ids:
+        if value is not None:
             canonical = parse_id(value)
             if canonical is None or (name == "uid" and not is_version_7(canonical)):
                 return name
             setattr(sent, name, canonical)
-            known_ids.add(canonical)
     return None
-
-
-def _make_canonical(sent: Sent) -> bool:
-    event_id = parse_id(sent.event_id)
-    sent.event_id = event_id or ""
-    return event_id is not None
 
 
 def _birth(event_id: str, clock: Clock) -> int:
@@ -153,9 +146,7 @@ def _fault_of(raw: Any, field: str) -> Fault:
     return (EventCode.MISSING_ID if raw.get("event_id") is None else EventCode.MALFORMED_ID), field
 
 
-def _repair_and_parse(
-    raw: Any, before: Any, clock: Clock, purchases_assert: bool, known_ids: set[str | None]
-) -> Event | Fault:
+def _repair_and_parse(raw: Any, before: Any, clock: Clock, purchases_assert: bool, known: Known) -> Event | Fault:
     """`parse_event` for a request with something in it to replace; `before` is the event with its integers as sent."""
     excess = _find_excess(raw)
     if excess is not None:
@@ -166,7 +157,7 @@ def _repair_and_parse(
     cleaned = clean(raw)
     if cleaned != raw:
         warnings += (REPLACED_CHARACTERS,)
-    return parse_event(cleaned, clock, warnings, purchases_assert, known_ids)
+    return parse_event(cleaned, clock, warnings, purchases_assert, known)
 
 
 def _find_excess(raw: Any) -> Fault | None:
