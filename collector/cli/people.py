@@ -13,7 +13,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 from sqlalchemy import Connection
 
-from collector.app import installation_secret
 from collector.cli.opening import choose_site, existing_database, now_ms, patiently, read_settings
 from collector.cli.output import plain, say
 from collector.cli.portrait import HEADING, event_line, name_of, portrait, reasons
@@ -81,6 +80,8 @@ def _find(database: Database, site: Site, kind: str, value: str) -> Explanation:
 
 def erase_person(file: Path | None, site_name: str | None, asked: Mapping[str, str | None], *, yes: bool) -> None:
     """Delete a person for ever, and the bytes too; asks first unless `yes`. Raises `Trouble`."""
+    from collector.app import installation_secret  # noqa: PLC0415 - brings the whole server along; others do without
+
     kind, value = the_one(asked)
     with existing_database(read_settings(file)) as database:
         site = choose_site(database, site_name)

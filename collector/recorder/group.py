@@ -149,6 +149,8 @@ def _record_event(
     picture.event_rows.append(event_row(picture.site.site_id, event, leaf, arrival.received_at, arrival.bot, warnings))
     if event.visit_id is not None and is_visitor:
         picture.widen_visit(event.visit_id, device_id, event.occurred_at)
+    if not is_visitor:
+        warnings = ("bot", *warnings)
     told = tellable(warnings) if warnings else []
     return Outcome(index, event.event_id, "warned", told[0]) if told else None
 

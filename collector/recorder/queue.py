@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import structlog
-from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
 
 from collector import metrics
@@ -23,8 +22,10 @@ from collector.store.consents import Consent, insert_consent
 from collector.store.database import Database
 from collector.store.erasure import Erasures
 from collector.store.quarantine import Refused, insert_quarantine
+from collector.store.sites import replace_value
 
 GROUP_EVENTS = 500
+REFUSAL_COUNTS_S = 1.0
 
 log = structlog.get_logger()
 
@@ -71,6 +72,7 @@ class Recorder:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._refused_at = -REFUSAL_COUNTS_S
         self.ready = True
 
     async def start(self) -> None:
@@ -115,9 +117,14 @@ class Recorder:
             raise self._unavailable(error) from error
 
     async def probe(self) -> bool:
-        """Whether the database can store right now; asked by `/readyz` while `ready` is False."""
+        """Whether the database can store right now; asked by `/readyz` while `ready` is False.
+
+        A group that was refused a moment ago says more than the few bytes written here, which may still fit.
+        """
+        if asyncio.get_running_loop().time() - self._refused_at < REFUSAL_COUNTS_S:
+            return False
         try:
-            await self._database.write(_write_nothing)
+            await self._database.write(replace_value, "probe", self._fresh_id())
         except DatabaseError:
             self.ready = False
         else:
@@ -154,6 +161,7 @@ class Recorder:
             receipts = await self._commit([waiting.arrival for waiting in group])
         except StorageUnavailable as error:
             self.ready = False
+            self._refused_at = asyncio.get_running_loop().time()
             self._refuse(group, error)
             return
         self.ready = True
@@ -209,10 +217,6 @@ class Recorder:
             await self._database.checkpoint_if_due()
         except DatabaseError as error:
             self._unavailable(error)
-
-
-def _write_nothing(conn: Connection) -> None:
-    conn.exec_driver_sql("UPDATE installation SET value = value WHERE name = ''")
 
 
 def _refused_by_storage(arrival: Arrival) -> Arrival:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import orjson
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from collector.domain.site import Site, SiteSettings
 from collector.store.dialect import insert_or_ignore
@@ -91,3 +91,9 @@ def fetch_or_insert_value(conn: Connection, name: str, fresh: str) -> str:
     value = conn.scalar(select(installation.c.value).where(installation.c.name == name))
     assert value is not None
     return str(value)
+
+
+def replace_value(conn: Connection, name: str, value: str) -> None:
+    """Store a value of the installation. A value that differs from the last one reaches the disk for certain."""
+    conn.execute(delete(installation).where(installation.c.name == name))
+    conn.execute(insert(installation), {"name": name, "value": value})
