@@ -144,7 +144,7 @@ def _record_event(
             verdict = assert_identity(picture, arrival.trust, event, leaf)
             if verdict is None:
                 return Outcome(index, event.event_id, "suppressed", "erased")
-            leaf, warnings = verdict.leaf, (*warnings, *verdict.warnings)
+            leaf, warnings = verdict.leaf, (*verdict.warnings, *warnings)  # the first one is told
     picture.arrived[event.event_id] = event
     picture.event_rows.append(event_row(picture.site.site_id, event, leaf, arrival.received_at, arrival.bot, warnings))
     if event.visit_id is not None and is_visitor:

@@ -21,11 +21,13 @@ from collector.recorder.group import raw_event, record_group
 from collector.store.consents import Consent, insert_consent
 from collector.store.database import Database
 from collector.store.erasure import Erasures
-from collector.store.quarantine import Refused, insert_quarantine
+from collector.store.quarantine import Refused, insert_quarantine, purge_quarantine
 from collector.store.sites import replace_value
 
 GROUP_EVENTS = 500
 REFUSAL_COUNTS_S = 1.0
+PURGE_INTERVAL_MS = 60_000
+PURGE_AFTER_ROWS = 1000
 
 log = structlog.get_logger()
 
@@ -73,6 +75,8 @@ class Recorder:
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._refused_at = -REFUSAL_COUNTS_S
+        self._purged_at = 0
+        self._quarantined = 0  # since then
         self.ready = True
 
     async def start(self) -> None:
@@ -106,6 +110,7 @@ class Recorder:
         """Keep a body that could not be parsed at all. Raises `StorageUnavailable`."""
         try:
             await self._database.write(insert_quarantine, site_id, received_at, [Refused(code, "", raw)])
+            self._quarantined += 1
         except DatabaseError as error:
             raise self._unavailable(error) from error
 
@@ -167,6 +172,7 @@ class Recorder:
         self.ready = True
         for waiting, receipt in zip(group, receipts, strict=True):
             metrics.count_receipt(receipt)
+            self._quarantined += receipt.quarantined
             if not waiting.answer.done():
                 waiting.answer.set_result(receipt)
 
@@ -212,9 +218,13 @@ class Recorder:
         return StorageUnavailable("storage_full" if name == "SQLITE_FULL" else "storage_unavailable")
 
     async def _maintain(self) -> None:
-        """Between groups: checkpoints. A failure here is retried later and hurts nobody who waits."""
+        """Between groups: checkpoints, and the bounds of the quarantine. A failure is retried and hurts nobody."""
+        now = self._now()
         try:
             await self._database.checkpoint_if_due()
+            if self._quarantined >= PURGE_AFTER_ROWS or now - self._purged_at >= PURGE_INTERVAL_MS:
+                self._purged_at, self._quarantined = now, 0
+                await self._database.write(purge_quarantine, now)
         except DatabaseError as error:
             self._unavailable(error)
 

@@ -43,26 +43,18 @@ def insert_quarantine(conn: Connection, site_id: int, received_at: int, rows: Se
         )
 
 
-def purge_quarantine(conn: Connection, site_id: int, now: int) -> int:
-    """Drop what is over the bounds of a site, oldest first. Returns how many rows went."""
+def purge_quarantine(conn: Connection, now: int) -> int:
+    """Drop what is over the bounds of its site, oldest first. Returns how many rows went."""
     table = quarantine
-    mine = table.c.site_id == site_id
-    newest_first = (
-        select(
-            table.c.quarantine_id,
-            func.count().over(order_by=table.c.quarantine_id.desc()).label("rows_kept"),
-            func.sum(func.length(table.c.raw)).over(order_by=table.c.quarantine_id.desc()).label("bytes_kept"),
-        )
-        .where(mine)
-        .subquery()
-    )
-    too_many = select(newest_first.c.quarantine_id).where(
-        (newest_first.c.rows_kept > MAX_ROWS) | (newest_first.c.bytes_kept > MAX_BYTES)
-    )
-    result = conn.execute(
-        delete(table).where(mine, (table.c.received_at < now - MAX_AGE_MS) | table.c.quarantine_id.in_(too_many))
-    )
-    return result.rowcount
+    site, newest_first = table.c.site_id, table.c.quarantine_id.desc()
+    ranked = select(
+        table.c.quarantine_id,
+        func.count().over(partition_by=site, order_by=newest_first).label("rows_kept"),
+        func.sum(func.length(table.c.raw)).over(partition_by=site, order_by=newest_first).label("bytes_kept"),
+    ).subquery()
+    too_many = select(ranked.c.quarantine_id).where((ranked.c.rows_kept > MAX_ROWS) | (ranked.c.bytes_kept > MAX_BYTES))
+    too_old = table.c.received_at < now - MAX_AGE_MS
+    return conn.execute(delete(table).where(too_old | table.c.quarantine_id.in_(too_many))).rowcount
 
 
 def count_quarantine(conn: Connection, site_id: int) -> int:
