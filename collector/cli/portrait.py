@@ -113,8 +113,9 @@ def event_line(event: dict[str, Any], who: str = "") -> Text:
     line = Text(utc(event["occurred_at"]).removesuffix(" UTC"), style="dim")
     if who:
         line.append(f"  {plain(who):24}", style="bold")
-    line.append(f"  {plain(event['category'])}/{plain(event['action']):18}", style="cyan")
-    line.append(f"  {plain(event['url'] or '')}", style="default")
+    what = plain(f"{event['category']}/{event['action']}")
+    line.append(f"  {what:26}" if event["url"] else f"  {what}", style="cyan")
+    line.append(f"  {plain(event['url'])}" if event["url"] else "", style="default")
     if event["bot"]:
         line.append("  bot", style="magenta")
     if event["warnings"]:

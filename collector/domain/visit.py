@@ -37,6 +37,7 @@ ACTIONS = {
     "identify": MarkerKind.SIGN_IN,
     "sign_out": MarkerKind.SIGN_OUT,
     "info": MarkerKind.USER_INFO,
+    "reset_anonymous_uid": MarkerKind.RESET,
 }
 
 
@@ -45,7 +46,7 @@ class Marker:
     """One event that moves the state. `identity_id` is the CID, else the e-mail, as asserted; None if none was kept.
 
     (`at`, `seq`) puts the markers of one browser in order, on its own clock; `occurred_at` is when it was for us. A
-    reset is marked by the birth of its UID, whichever event brings it: its `event_id` is that UID.
+    reset is marked at the birth of its UID; if another event than its own brings it, `event_id` is that UID.
     """
 
     event_id: str
@@ -73,7 +74,10 @@ class Session:
 
 def marker_kind(event: Event) -> MarkerKind | None:
     """What `event` by itself does to the state of its visit, None for the great majority."""
-    return ACTIONS.get(event.action) if event.category == "user" else None
+    kind = ACTIONS.get(event.action) if event.category == "user" else None
+    if kind is MarkerKind.RESET and (event.uid is None or event.uid_origin != "reset"):
+        return None  # nothing was reset: the UID is nobody's, or the first of its browser
+    return kind
 
 
 def fold_visit(markers: Iterable[Marker]) -> tuple[State, list[Session]]:

@@ -236,10 +236,11 @@ def _marker(event: Event, leaf: str, kind: MarkerKind, identity_id: str | None) 
 
 
 def _reset_marker(event: Event, leaf: str) -> Marker:
-    """R8: a reset happens at the birth of its UID, once, whichever event brings it."""
+    """R8: a reset happens at the birth of its UID, whichever event brings it; its own event knows in which visit."""
     assert event.uid is not None
     birth = born_at(event.uid)
-    return Marker(event.uid, MarkerKind.RESET, birth, -1, event.occurred_at - event.tracked_at + birth, leaf)
+    marker_id = event.event_id if marker_kind(event) is MarkerKind.RESET else event.uid
+    return Marker(marker_id, MarkerKind.RESET, birth, -1, event.occurred_at - event.tracked_at + birth, leaf)
 
 
 def back_fill_on_arrival(picture: Picture, device_id: str, uid: str, event: Event) -> None:

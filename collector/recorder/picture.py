@@ -46,8 +46,10 @@ class Picture:
     refused: dict[int, list[Refused]] = field(default_factory=dict)  # by time of arrival
 
     def bind(self, binding: NewBinding, device_id: str | None) -> None:
-        """From this moment on the UID speaks for another profile."""
+        """From this moment on the UID speaks for another profile; a binding at the same moment stays as it is."""
         known = self.uids.get(binding.uid)
+        if known and any(bound.since == binding.since for bound in known.bindings):
+            return
         bound = (*known.bindings, Binding(binding.since, binding.profile_id)) if known else ()
         first = (Binding(binding.since, binding.profile_id),)
         self.uids[binding.uid] = KnownUid(

@@ -157,7 +157,8 @@ def erase_profile(
     spoken = {row["uid"] for row in _fetch_bindings(conn, site_id, leaves)}
     used = set(conn.scalars(select(uids.c.device_id).where(uids.c.site_id == site_id, uids.c.uid.in_(spoken))))
     erased = erase_person(conn, site_id, root, erasures, now)
-    return erased | _forget_devices(conn, site_id, used - {None}, spoken)
+    erased |= _forget_devices(conn, site_id, used - {None}, spoken)
+    return {str(table): count for table, count in erased.items()}  # SQLAlchemy's names are not quite plain text
 
 
 def _forget_devices(conn: Connection, site_id: int, used: Iterable[str], erased_uids: Iterable[str]) -> dict[str, int]:

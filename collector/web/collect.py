@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import cast
 
-import orjson
+import msgspec
 from aiohttp import hdrs, web
 
 from collector.domain.event import Arrival, Event, Receipt, Trust
@@ -95,7 +95,7 @@ def receipt_body(receipt: Receipt) -> bytes:
     """The JSON of a receipt: ids, counts and codes, nothing of a profile (R17)."""
     if not receipt.outcomes:
         return b'{"accepted":%d,"duplicate":0,"quarantined":0,"suppressed":0,"results":[]}' % receipt.accepted
-    return orjson.dumps(
+    return msgspec.json.encode(
         {
             "accepted": receipt.accepted,
             "duplicate": receipt.duplicate,

@@ -5,21 +5,20 @@ from __future__ import annotations
 import orjson
 from aiohttp import hdrs, web
 
-from collector.domain.event import Event
-from collector.web.admission import Visitor, admit, check_form, find_site, read_payload
-from collector.web.collect import make_arrival, record
+from collector.recorder import StorageUnavailable
+from collector.store.consents import Consent
+from collector.web.admission import admit, check_form, find_site, read_payload
 from collector.web.cookies import CURRENT_CONTACT, GLOBAL_VISIT
-from collector.web.edge import EDGE, Edge
+from collector.web.edge import EDGE
 from collector.web.errors import Refusal
 from collector.web.replies import answer_refusal
-from collector.wire.batch import Batch
-from collector.wire.consent import Decision, parse_consent
+from collector.wire.consent import parse_consent
 
 
 async def post_consent(request: web.Request) -> web.StreamResponse:
-    """Record `{"state": "granted" | "denied", "uid"?, "at"?}` as an event `consent/STATE` of nobody.
+    """Keep `{"state": "granted" | "denied", "uid"?, "at"?}`.
 
-    It is kept apart from every profile, so that a person who says no does not get one by saying so.
+    A denial is kept without the UID, and both cookies go even when it could not be kept.
     """
     edge = request.app[EDGE]
     now = edge.now()
@@ -28,37 +27,23 @@ async def post_consent(request: web.Request) -> web.StreamResponse:
     decision = parse_consent(await read_payload(edge, request), now)
     if decision is None:
         raise Refusal("malformed_json")
+    is_denial = decision.state == "denied"
+    site_id = visitor.entry.site.site_id
+    consent = Consent(None if is_denial else decision.uid, decision.state, decision.at, now)
     response: web.StreamResponse
     try:
-        await _record_decision(edge, request, visitor, decision, now)
-    except Refusal as refusal:
-        if decision.state == "granted":
-            raise
+        await edge.recorder.record_consent(site_id, consent)
+    except StorageUnavailable as error:
+        refusal = Refusal(error.code, retry_after_s=error.retry_after_s)
+        if not is_denial:
+            raise refusal from error
         response = answer_refusal(edge, request, refusal, "consent")
     else:
-        body = orjson.dumps({"state": decision.state})
-        response = web.Response(body=body, headers=visitor.entry.replies[visitor.origin])
-    if decision.state == "denied" and visitor.origin is not None:
+        response = web.Response(
+            body=orjson.dumps({"state": decision.state}), headers=visitor.entry.replies[visitor.origin]
+        )
+    if is_denial and visitor.origin is not None:
         for name in (GLOBAL_VISIT, CURRENT_CONTACT):
-            for cookie in edge.cookies.expire(name, visitor.entry.site.site_id):
+            for cookie in edge.cookies.expire(name, site_id):
                 response.headers.add(hdrs.SET_COOKIE, cookie)
     return response
-
-
-async def _record_decision(edge: Edge, request: web.Request, visitor: Visitor, decision: Decision, now: int) -> None:
-    event = Event(
-        event_id=edge.fresh_id(),
-        category="consent",
-        action=decision.state,
-        uid=None,
-        uid_origin="first",
-        seq=0,
-        occurred_at=decision.at,
-        tracked_at=decision.at,
-        visit_id=None,
-        page_id=None,
-        url=None,
-        body=orjson.dumps({"uid": decision.uid} if decision.uid else {}),
-    )
-    batch = Batch((event,), (0,), (), None, None, 1)
-    await record(edge, make_arrival(edge, request, visitor.without_cookies(), batch, now), batch.count)

@@ -9,6 +9,7 @@ from typing import Protocol
 from aiohttp import web
 
 from collector.domain.event import Arrival, Receipt
+from collector.store.consents import Consent
 from collector.web.body import Patience
 from collector.web.cookies import CookieJar
 from collector.web.limits import Limits
@@ -27,6 +28,9 @@ class Recording(Protocol):
 
     async def quarantine_raw(self, site_id: int, received_at: int, code: str, raw: bytes) -> None:
         """Keep a body that could not be parsed."""
+
+    async def record_consent(self, site_id: int, consent: Consent) -> None:
+        """Keep a visitor's decision."""
 
     async def probe(self) -> bool:
         """Whether storing works right now."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-import orjson
-
 from collector.wire.clock import read_clock
 from collector.wire.ids import parse_id
+from collector.wire.text import load
 
 
 class Decision(NamedTuple):
@@ -20,10 +19,8 @@ class Decision(NamedTuple):
 
 def parse_consent(data: bytes, received_at: int) -> Decision | None:
     """`{"state": ..., "uid"?: ..., "at"?: ms}`, None if it is anything else. A time not to be believed becomes ours."""
-    try:
-        sent = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
+    loaded = load(data)
+    sent = loaded[0] if loaded else None
     if type(sent) is not dict or sent.get("state") not in ("granted", "denied"):
         return None
     clock = read_clock(sent.get("at"), received_at)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 import msgspec
-import orjson
 
 from collector.domain.event import Event, EventCode, Rejection
 from collector.domain.recognition import born_at
@@ -19,7 +18,7 @@ from collector.wire.clock import Clock, read_clock
 from collector.wire.drafts import quick
 from collector.wire.ids import are_canonical_ids, is_canonical_id, is_version_7, parse_id
 from collector.wire.sent import Sent, faulty_field
-from collector.wire.text import clean, load, measure, prune
+from collector.wire.text import clean, encode, load, measure, prune, quote_big_integers
 from collector.wire.warnings import BIG_INTEGER, CLOCK_OUT_OF_RANGE, NO_AT, REPLACED_CHARACTERS
 
 MAX_EVENTS = 500
@@ -43,7 +42,7 @@ def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -
     loaded = load(data)
     if loaded is None or type(loaded[0]) is not dict or type(loaded[0].get("events")) is not list:
         return RequestError("malformed_json")
-    request, before, needs_repair = loaded
+    request, needs_repair = loaded
     sent_events = request["events"]
     if len(sent_events) > MAX_EVENTS:
         return RequestError("too_many_events", len(sent_events))
@@ -54,7 +53,7 @@ def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -
     rejections: list[Rejection] = []
     for index, sent in enumerate(sent_events):
         if needs_repair:
-            result = _repair_and_parse(sent, before["events"][index], clock, purchases_assert, known)
+            result = _repair_and_parse(sent, clock, purchases_assert, known)
         else:
             result = parse_event(sent, clock, clock.warnings, purchases_assert, known)
         if type(result) is Event:
@@ -75,7 +74,7 @@ def parse_event(  # noqa: C901 - one pass in order, without a call that can be s
         body = _write_body(raw)
     except msgspec.ValidationError as error:
         return _fault_of(raw, faulty_field(error))
-    except orjson.JSONEncodeError:
+    except RecursionError:
         return EventCode.TOO_DEEP, ""
     origins = (sent.uid, sent.visit, sent.page)
     if origins not in known or not is_canonical_id(sent.event_id):
@@ -115,7 +114,7 @@ def _write_body(raw: dict[str, Any]) -> bytes:
     except KeyError:
         for name in ("uid", "uid_origin", "visit", "page", "seq", "at", "url"):
             rest.pop(name, None)
-    return orjson.dumps(rest, option=orjson.OPT_SORT_KEYS)
+    return encode(rest)
 
 
 def _check_ids(sent: Sent) -> str | None:
@@ -146,26 +145,26 @@ def _fault_of(raw: Any, field: str) -> Fault:
     return (EventCode.MISSING_ID if raw.get("event_id") is None else EventCode.MALFORMED_ID), field
 
 
-def _repair_and_parse(raw: Any, before: Any, clock: Clock, purchases_assert: bool, known: Known) -> Event | Fault:
-    """`parse_event` for a request with something in it to replace; `before` is the event with its integers as sent."""
-    excess = _find_excess(raw)
-    if excess is not None:
-        return excess
+def _repair_and_parse(raw: Any, clock: Clock, purchases_assert: bool, known: Known) -> Event | Fault:
+    """`parse_event` for a request with something in it to replace."""
+    if measure(raw, MAX_DEPTH)[0] > MAX_DEPTH:
+        return EventCode.TOO_DEEP, ""
     warnings = clock.warnings
-    if raw != before:
+    quoted = quote_big_integers(raw)
+    if quoted != raw:
         warnings += (BIG_INTEGER,)
-    cleaned = clean(raw)
-    if cleaned != raw:
+    cleaned = clean(quoted)
+    if cleaned != quoted:
         warnings += (REPLACED_CHARACTERS,)
     return parse_event(cleaned, clock, warnings, purchases_assert, known)
 
 
-def _find_excess(raw: Any) -> Fault | None:
+def _find_excess(raw: dict[str, Any]) -> Fault | None:
     """The limit of depth, size or number of keys that an event breaks, None if none."""
     depth, keys = measure(raw, MAX_DEPTH)
     if depth > MAX_DEPTH:
         return EventCode.TOO_DEEP, ""
-    if len(orjson.dumps(raw)) > MAX_EVENT_BYTES:
+    if len(encode(raw)) > MAX_EVENT_BYTES:
         return EventCode.EVENT_TOO_LARGE, ""
     return (EventCode.TOO_MANY_KEYS, "") if keys > MAX_KEYS else None
 
@@ -173,8 +172,8 @@ def _find_excess(raw: Any) -> Fault | None:
 def reject(index: int, raw: Any, code: EventCode, field: str) -> Rejection:
     """The rejection of what was sent at `index`, with at most 64 KiB of it."""
     try:
-        text = orjson.dumps(raw)
-    except orjson.JSONEncodeError:  # deeper than orjson writes
-        text = orjson.dumps(prune(raw, 2 * MAX_DEPTH))
+        text = encode(raw)
+    except (RecursionError, OverflowError):  # too deep to be written, or an integer of more than 64 bits
+        text = encode(quote_big_integers(prune(raw, 2 * MAX_DEPTH)))
     event_id = parse_id(raw.get("event_id")) if type(raw) is dict else None
     return Rejection(index, code, field, text[:MAX_RAW_BYTES], event_id)

@@ -25,6 +25,7 @@ from collector.web.api.scrubber import Scrubber
 from collector.web.edge import EDGE
 from collector.web.errors import MEANINGS, Meaning, Refusal
 from collector.web.headers import JSON
+from collector.web.replies import answer_refusal
 
 HEADERS = {**JSON, "Cross-Origin-Resource-Policy": "same-origin"}
 MORE_MEANINGS = {
@@ -70,7 +71,7 @@ def authorised(handler: SiteHandler) -> Handler:
         except Problem as problem:
             return _failure(request, problem)
         except Refusal as refusal:
-            return _failure(request, Problem(refusal.code))
+            return _without_cors(answer_refusal(request.app[EDGE], request, refusal, route=None))
         except (QueueFull, StorageUnavailable) as error:
             return _failure(request, Problem(error.code), {hdrs.RETRY_AFTER: str(error.retry_after_s)})
         except DatabaseError as error:
@@ -96,6 +97,12 @@ async def find_site(request: web.Request) -> Site:
 def reply(document: Mapping[str, Any], status: int = 200) -> web.Response:
     """A JSON reply that nobody keeps."""
     return web.Response(status=status, body=orjson.dumps(document), headers=HEADERS)
+
+
+def _without_cors(response: web.Response) -> web.Response:
+    for name in [name for name in response.headers if name.startswith("Access-Control-")]:
+        del response.headers[name]
+    return response
 
 
 def _failure(request: web.Request, problem: Problem, headers: Mapping[str, str] | None = None) -> web.Response:
