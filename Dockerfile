@@ -26,7 +26,8 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
 # 3. What runs: Python, that environment, and nothing that builds.
 FROM python:3.13-slim
 COPY --from=wheel /opt/regulars /opt/regulars
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin regulars \
+RUN groupadd --gid 10001 regulars \
+ && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin regulars \
  && install -d -o regulars -g regulars /data
 ENV PATH=/opt/regulars/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -37,8 +38,9 @@ ENV PATH=/opt/regulars/bin:$PATH \
 # Everything that is written goes to /data, so the root file system can be read-only (docker run --read-only).
 VOLUME /data
 WORKDIR /data
-USER regulars
+# A number, so that an orchestrator can see that it is not root.
+USER 10001:10001
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['REGULARS_PORT'] + '/healthz', timeout=4)"]
+  CMD ["python", "-c", "import os, urllib.request as r; e = os.environ; r.urlopen('http://127.0.0.1:' + e['REGULARS_PORT'] + e.get('REGULARS_PREFIX', '').rstrip('/') + '/healthz', timeout=4)"]
 CMD ["regulars", "serve"]

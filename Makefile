@@ -11,17 +11,18 @@ BIN := $(abspath $(VENV))/bin
 MADE := $(VENV)/.made
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # $(call install,ARGUMENTS): uv takes a tenth of the time, but pip may know a mirror that uv has not been told of.
-install = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || $(PIP) install $(1)
+# Bytecode is compiled now, for where PYTHONDONTWRITEBYTECODE is set every start would compile everything again.
+install = $(BIN)/uv pip install --quiet --system-certs --compile-bytecode --python $(BIN)/python $(1) || $(PIP) install $(1)
 NPM := npm --prefix sdk_js --loglevel=error
 SDK := sdk_js/dist/sdk.js
-SDK_SOURCES := $(shell find sdk_js -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name '*.md')
+SDK_SOURCES := $(shell find sdk_js -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test/*' -not -name '*.md')
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade)
 
 # Tools of the virtual environment go first; Node may be one of them.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help demo test check format sdk bench bench-quick soak lock wheel clean node system
+.PHONY: help demo test check lint types unit format sdk bench bench-quick soak lock wheel clean node system
 
 help:  ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -34,11 +35,18 @@ test: $(MADE)/dev $(SDK) system  ## run all tests (ARGS="-k name" goes to pytest
 	$(BIN)/pytest $(ARGS)
 
 check: $(MADE)/dev sdk_js/node_modules/.made  ## format, lint, types, import directions, unit tests: under a minute
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target types lint unit
+
+lint:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(NPM) run --silent check
+
+types:
+	$(BIN)/mypy
+
+unit:
 	$(BIN)/pytest -q tests/unit
 
 format: $(MADE)/dev  ## rewrite the Python files as `make check` wants them

@@ -21,7 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
-START_S = 30
+SITE = "demo"
+START_S = 60
 STOP_S = 15
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -158,20 +159,30 @@ def collector_settings(folder: Path, port: int) -> dict[str, str]:
 
 
 def site_key(folder: Path, shop_port: int, env: dict[str, str]) -> str:
-    """The write key of the shop's site, which is added on the first run. A shop on another port is another origin."""
-    kept = folder / ("site.json" if shop_port == 8081 else f"site-{shop_port}.json")
+    """The write key of the shop's site: added by the first run, told its new origins when the shop's port changes."""
+    kept = folder / "site.json"
+    origins = [f"http://{host}:{shop_port}" for host in (HOST, "localhost")]
     if not (folder / "regulars.db").exists() or not kept.exists():
-        name = kept.stem.replace("site", "demo")
-        origins = [f"--origin=http://{host}:{shop_port}" for host in (HOST, "localhost")]
-        command = [sys.executable, "-m", "collector", "site", "add", name, *origins, "--test", "--json"]
-        added = subprocess.run(command, check=False, cwd=ROOT, env=env, capture_output=True, text=True)
-        if added.returncode:
-            said = (added.stderr.strip() or added.stdout.strip() or "no reason given").splitlines()[-1]
-            raise Trouble(f"The site could not be added: {said} (removing {_shown(folder)} starts afresh)")
-        kept.touch(mode=0o600)  # the secret key is in it
-        kept.write_text(added.stdout)
-    key: str = json.loads(kept.read_text())["write_key"]
+        options = [f"--origin={origin}" for origin in origins]
+        site = json.loads(regulars(["site", "add", SITE, *options, "--test", "--json"], folder, env))
+    else:
+        site = json.loads(kept.read_text())
+        if site["origins"] != origins:
+            regulars(["site", "set", SITE, f"origins={','.join(origins)}"], folder, env)
+    kept.touch(mode=0o600)  # the secret key is in it
+    kept.write_text(json.dumps(site | {"origins": origins}))
+    key: str = site["write_key"]
     return key
+
+
+def regulars(arguments: list[str], folder: Path, env: dict[str, str]) -> str:
+    """What the command prints; raises Trouble with its last words when it fails."""
+    command = [sys.executable, "-m", "collector", *arguments]
+    done = subprocess.run(command, check=False, cwd=ROOT, env=env, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
+        raise Trouble(f"`regulars {' '.join(arguments[:2])}`: {said} (removing {_shown(folder)} starts afresh)")
+    return done.stdout
 
 
 def start(name: str, module: list[str], env: dict[str, str], folder: Path, running: ExitStack) -> Child:
