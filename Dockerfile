@@ -34,6 +34,7 @@ ENV PATH=/opt/regulars/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     REGULARS_HOST=0.0.0.0 \
     REGULARS_PORT=8080 \
+    SQLITE_TMPDIR=/data \
     REGULARS_DATABASE_URL=sqlite:////data/regulars.db
 # Everything that is written goes to /data, so the root file system can be read-only (docker run --read-only).
 VOLUME /data

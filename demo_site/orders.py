@@ -31,6 +31,11 @@ class Order:
         """What was to be paid, delivery included."""
         return basket.sum_up(self.lines).total_cents
 
+    @property
+    def contents(self) -> str:
+        """In words: `2 × Enamel mug, 1 × Seed tin`."""
+        return ", ".join(f"{line.quantity} × {line.product.name}" for line in self.lines)
+
 
 class Orders:
     """All orders of this run, newest last."""

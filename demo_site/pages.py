@@ -13,6 +13,7 @@ from demo_site.facts import Fact, customer_fact, item_fact
 from demo_site.security import NONCE, SETTINGS
 from demo_site.sessions import SESSION, Session, keep
 
+CONSENT_COOKIE = "shop_consent"  # written by static/consent.js
 ACCOUNTS = web.AppKey("accounts", Accounts)
 TEMPLATES = web.AppKey("templates", Environment)
 
@@ -66,6 +67,7 @@ def _shared_values(request: web.Request, session: Session, facts: Fact) -> dict[
         "stub": settings.stub,
         "sdk_address": settings.sdk_address,
         "consent": settings.consent,
+        "consent_decided": CONSENT_COOKIE in request.cookies,
         "account": account,
         "basket_count": sum(line.quantity for line in session.lines),
         "notices": session.notices,

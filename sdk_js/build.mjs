@@ -25,19 +25,16 @@ const options = {
 };
 await bundle("src/sdk.ts", "dist/sdk.js", "iife");
 await bundle("src/module.ts", "dist/sdk.mjs", "esm");
-await bundle("src/stub.ts", "dist/stub.js", "iife");
+await bundle("src/stub.ts", "dist/stub.js", "esm"); // it is a function call already
 writeDeclarations();
 checkSizes();
 
 /** esbuild bundles and mangles private properties; terser makes the text smaller than esbuild would. */
 async function bundle(source, target, format) {
   const { outputFiles } = await build({ ...options, entryPoints: [source], format });
-  const { code } = await minify(outputFiles[0].text, {
-    ecma: 2020,
-    module: format === "esm",
-    compress: { passes: 3, unsafe_arrows: true, unsafe_methods: true },
-    mangle: { toplevel: true },
-  });
+  const compress = { passes: 3, unsafe_arrows: true, booleans_as_integers: true };
+  const short = await minify(outputFiles[0].text, { ecma: 2020, module: true, compress, mangle: false });
+  const { code } = await minify(short.code, { ecma: 2020, module: true, compress: false, mangle: true });
   mkdirSync(join(here, "dist"), { recursive: true });
   writeFileSync(join(here, target), code);
 }

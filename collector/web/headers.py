@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from multidict import CIMultiDict
 
-# Sent with everything. What is served here may be embedded by any page, but it is never a page itself.
+# Sent with everything: nothing here is a page.
 COMMON = {
     "Server": "regulars",
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "cross-origin",
 }
+EMBEDDED = {**COMMON, "Cross-Origin-Resource-Policy": "cross-origin"}  # what any page may make part of itself
 UNCACHED = {**COMMON, "Cache-Control": "no-store"}
 JSON = {**UNCACHED, "Content-Type": "application/json"}
 

@@ -10,11 +10,11 @@ from multidict import CIMultiDict
 from collector.web.admission import admit, find_site
 from collector.web.collect import make_arrival, record
 from collector.web.edge import EDGE
-from collector.web.headers import UNCACHED, cors
+from collector.web.headers import EMBEDDED, UNCACHED, cors
 from collector.wire.pixel import parse_pixel
 
 _GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
-_HEADERS = CIMultiDict({**UNCACHED, "Content-Type": "image/gif"})
+_HEADERS = CIMultiDict({**EMBEDDED, **UNCACHED, "Content-Type": "image/gif"})
 
 
 async def get_pixel(request: web.Request) -> web.Response:

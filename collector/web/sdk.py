@@ -10,11 +10,11 @@ from aiohttp import hdrs, web
 from collector.web.admission import find_site
 from collector.web.edge import EDGE
 from collector.web.errors import Refusal
-from collector.web.headers import COMMON, JSON
+from collector.web.headers import EMBEDDED, JSON
 from collector.web.sdk_file import Script
 
 _SCRIPT = {
-    **COMMON,
+    **EMBEDDED,
     "Content-Type": "text/javascript; charset=utf-8",
     "Access-Control-Allow-Origin": "*",  # an integrity attribute makes browsers insist on CORS
     "Vary": "Accept-Encoding",

@@ -38,11 +38,14 @@ def read_clock(sent_at: object, received_at: int) -> Clock:
     Within a minute it is left alone, because the way here takes time and correcting for that would change the order
     of one browser's events. Beyond, occurred_at = received - (sent - tracked).
     """
+    sent: int | None = None
+    shift_ms = 0
+    warnings: tuple[str, ...] = (NO_SENT_AT,)
+    if type(sent_at) in (int, float) and -MAX_DATE_MS <= sent_at <= MAX_DATE_MS:  # type: ignore[operator]
+        sent = int(sent_at)  # type: ignore[call-overload]
+        warnings = ()
+        if not -MAX_SKEW_MS <= received_at - sent <= MAX_SKEW_MS:
+            shift_ms = received_at - sent
+            warnings = (CLOCK_SKEW,)
     floor, ceiling = received_at - MAX_AGE_MS, received_at + MAX_AHEAD_MS
-    if type(sent_at) not in (int, float) or not -MAX_DATE_MS <= sent_at <= MAX_DATE_MS:  # type: ignore[operator]
-        return Clock(received_at, None, 0, floor, ceiling, (NO_SENT_AT,))
-    sent = int(sent_at)  # type: ignore[call-overload]
-    shift_ms = received_at - sent
-    if -MAX_SKEW_MS <= shift_ms <= MAX_SKEW_MS:
-        return Clock(received_at, sent, 0, floor, ceiling, ())
-    return Clock(received_at, sent, shift_ms, floor, ceiling, (CLOCK_SKEW,))
+    return tuple.__new__(Clock, (received_at, sent, shift_ms, floor, ceiling, warnings))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import Literal
 
 _ID = r"(?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_ID_7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 is_canonical_id = re.compile(_ID).fullmatch
-are_canonical_ids = re.compile(f"{_ID} {_ID_7} {_ID} {_ID}").fullmatch  # event, uid, visit and page in one go
 
 
 def parse_id(value: object) -> str | None:
@@ -19,6 +19,26 @@ def parse_id(value: object) -> str | None:
         return value
     lowered = value.lower()
     return lowered if is_canonical_id(lowered) else None
+
+
+@lru_cache(8192)
+def parse_ids(
+    uid: str | None, visit: str | None, page: str | None
+) -> tuple[str | None, str | None, str | None] | Literal["uid", "visit", "page"]:
+    """All three made canonical, or the name of the first that is no id; None stays None.
+
+    A UID must be of version 7, because recognition reads its time of birth from it. Cached, because a browser sends
+    the same three with every event of a page.
+    """
+    canonical_uid = parse_id(uid)
+    if uid is not None and (canonical_uid is None or not is_version_7(canonical_uid)):
+        return "uid"
+    canonical_visit, canonical_page = parse_id(visit), parse_id(page)
+    if visit is not None and canonical_visit is None:
+        return "visit"
+    if page is not None and canonical_page is None:
+        return "page"
+    return canonical_uid, canonical_visit, canonical_page
 
 
 def is_version_7(canonical: str) -> bool:

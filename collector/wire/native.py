@@ -16,7 +16,7 @@ from collector.wire.asserting import find_wrong_type, read_assertion
 from collector.wire.batch import Batch, RequestError
 from collector.wire.clock import Clock, read_clock
 from collector.wire.drafts import quick
-from collector.wire.ids import are_canonical_ids, is_canonical_id, is_version_7, parse_id
+from collector.wire.ids import is_canonical_id, is_version_7, parse_id, parse_ids
 from collector.wire.sent import Sent, faulty_field
 from collector.wire.text import clean, encode, load, measure, prune, quote_big_integers
 from collector.wire.warnings import BIG_INTEGER, CLOCK_OUT_OF_RANGE, NO_AT, REPLACED_CHARACTERS
@@ -31,7 +31,6 @@ _MODEST_BYTES = 4_000  # a body and a URL no longer than this break no limit, un
 _make_event = quick(Event)
 
 Fault = tuple[EventCode, str]
-Known = set[tuple[str | None, str | None, str | None]]  # uid, visit and page that were checked in this request
 
 
 def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -> Batch | RequestError:
@@ -47,26 +46,26 @@ def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -
     if len(sent_events) > MAX_EVENTS:
         return RequestError("too_many_events", len(sent_events))
     clock = read_clock(request.get("sent_at"), received_at)
-    known: Known = set()
     events: list[Event] = []
     indexes: list[int] = []
     rejections: list[Rejection] = []
     for index, sent in enumerate(sent_events):
         if needs_repair:
-            result = _repair_and_parse(sent, clock, purchases_assert, known)
+            result = _repair_and_parse(sent, clock, purchases_assert)
         else:
-            result = parse_event(sent, clock, clock.warnings, purchases_assert, known)
+            result = parse_event(sent, clock, clock.warnings, purchases_assert)
         if type(result) is Event:
             events.append(result)
             indexes.append(index)
         else:
             rejections.append(reject(index, sent, *cast("Fault", result)))
     device = parse_id(request.get("device"))
-    return Batch(tuple(events), tuple(indexes), tuple(rejections), device, clock.sent_at, len(sent_events))
+    values = (tuple(events), tuple(indexes), tuple(rejections), device, clock.sent_at, len(sent_events))
+    return tuple.__new__(Batch, values)
 
 
 def parse_event(  # noqa: C901 - one pass in order, without a call that can be saved
-    raw: Any, clock: Clock, warnings: tuple[str, ...], purchases_assert: bool, known: Known
+    raw: Any, clock: Clock, warnings: tuple[str, ...], purchases_assert: bool
 ) -> Event | Fault:
     """One event, or what is wrong with it."""
     try:
@@ -76,12 +75,12 @@ def parse_event(  # noqa: C901 - one pass in order, without a call that can be s
         return _fault_of(raw, faulty_field(error))
     except RecursionError:
         return EventCode.TOO_DEEP, ""
-    origins = (sent.uid, sent.visit, sent.page)
-    if origins not in known or not is_canonical_id(sent.event_id):
-        bad_id = _check_ids(sent)
-        if bad_id is not None:
-            return EventCode.MALFORMED_ID, bad_id
-        known.add((sent.uid, sent.visit, sent.page))
+    if not is_canonical_id(sent.event_id) and not _make_canonical(sent):
+        return EventCode.MALFORMED_ID, "event_id"
+    ids = parse_ids(sent.uid, sent.visit, sent.page)
+    if type(ids) is str:
+        return EventCode.MALFORMED_ID, ids
+    uid, visit, page = ids
     url, at, assertion = sent.url, sent.at, None
     if len(body) > _MODEST_BYTES or body.count(b"{") + body.count(b"[") >= MAX_DEPTH or len(url or "") > _MODEST_BYTES:
         excess = _find_excess(raw)
@@ -100,8 +99,8 @@ def parse_event(  # noqa: C901 - one pass in order, without a call that can be s
         occurred_at = clock.received_at
         warnings += (CLOCK_OUT_OF_RANGE,)
     return _make_event(
-        sent.event_id, sent.category, sent.action, sent.uid, sent.uid_origin or "first", sent.seq or 0, occurred_at, at,
-        sent.visit, sent.page, url, body, assertion, warnings,
+        sent.event_id, sent.category, sent.action, uid, sent.uid_origin or "first", sent.seq or 0, occurred_at, at,
+        visit, page, url, body, assertion, warnings,
     )  # fmt: skip
 
 
@@ -117,21 +116,11 @@ def _write_body(raw: dict[str, Any]) -> bytes:
     return encode(rest)
 
 
-def _check_ids(sent: Sent) -> str | None:
-    """Make all ids canonical; the name of the first that is none, None if all are well.
-
-    A UID must be of version 7, because recognition reads its time of birth from it.
-    """
-    if are_canonical_ids(f"{sent.event_id} {sent.uid} {sent.visit} {sent.page}"):
-        return None
-    for name in ("event_id", "uid", "visit", "page"):
-        value = getattr(sent, name)
-        if value is not None:
-            canonical = parse_id(value)
-            if canonical is None or (name == "uid" and not is_version_7(canonical)):
-                return name
-            setattr(sent, name, canonical)
-    return None
+def _make_canonical(sent: Sent) -> bool:
+    canonical = parse_id(sent.event_id)
+    if canonical is not None:
+        sent.event_id = canonical
+    return canonical is not None
 
 
 def _birth(event_id: str, clock: Clock) -> int:
@@ -145,7 +134,7 @@ def _fault_of(raw: Any, field: str) -> Fault:
     return (EventCode.MISSING_ID if raw.get("event_id") is None else EventCode.MALFORMED_ID), field
 
 
-def _repair_and_parse(raw: Any, clock: Clock, purchases_assert: bool, known: Known) -> Event | Fault:
+def _repair_and_parse(raw: Any, clock: Clock, purchases_assert: bool) -> Event | Fault:
     """`parse_event` for a request with something in it to replace."""
     if measure(raw, MAX_DEPTH)[0] > MAX_DEPTH:
         return EventCode.TOO_DEEP, ""
@@ -156,7 +145,7 @@ def _repair_and_parse(raw: Any, clock: Clock, purchases_assert: bool, known: Kno
     cleaned = clean(quoted)
     if cleaned != quoted:
         warnings += (REPLACED_CHARACTERS,)
-    return parse_event(cleaned, clock, warnings, purchases_assert, known)
+    return parse_event(cleaned, clock, warnings, purchases_assert)
 
 
 def _find_excess(raw: dict[str, Any]) -> Fault | None:

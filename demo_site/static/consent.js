@@ -4,8 +4,6 @@ const COOKIE = "shop_consent";
 const HALF_A_YEAR_S = 180 * 24 * 3600;
 const banner = document.querySelector("[data-consent-banner]");
 
-const answered = () => document.cookie.split("; ").some((part) => part.startsWith(`${COOKIE}=`));
-
 function decide(state) {
   const secure = location.protocol === "https:" ? "; Secure" : "";
   document.cookie = `${COOKIE}=${state}; Path=/; Max-Age=${HALF_A_YEAR_S}; SameSite=Lax${secure}`;
@@ -22,4 +20,3 @@ for (const button of document.querySelectorAll("[data-consent-open]")) {
     banner.querySelector("button").focus();
   });
 }
-banner.hidden = answered();

@@ -2,7 +2,7 @@
 // It outlives a page (sessionStorage, only where recording is allowed), because forms lead away from the page.
 
 const facts = JSON.parse(document.getElementById("shop-facts").textContent);
-const KEPT = 40;
+const KEPT = 200;
 const EVENTS_SHOWN = 12;
 const STORAGE_KEY = "shop_panel";
 const panel = document.querySelector("[data-panel]");
@@ -42,7 +42,8 @@ function element(name, className, ...children) {
 const time = (at) => new Date(at).toLocaleTimeString("en-GB");
 
 // What became of each event, oldest first: kept in the browser, sent, or the collector's verdict. The SDK sends
-// whatever waits, oldest first, so an answer is about everything that was tracked before the sending.
+// whatever waits, oldest first, so an answer is about everything that was tracked before the sending. A duplicate was
+// stored before.
 function fates() {
   const known = new Map();
   const turn = (from, to) => {
@@ -56,7 +57,7 @@ function fates() {
       turn("sent", "stored");
       for (const verdict of data?.results ?? []) {
         const one = known.get(verdict.event_id);
-        if (one) Object.assign(one, { fate: verdict.status, code: verdict.code });
+        if (one && verdict.status !== "duplicate") Object.assign(one, { fate: verdict.status, code: verdict.code });
       }
     }
   }
@@ -64,9 +65,14 @@ function fates() {
 }
 
 function eventRow({ event, fate, code, at }) {
-  const name = element("b", "", `${event.category}/${event.action}`);
-  const details = element("span", "what", summary(event));
-  return element("li", "", name, element("span", `fate ${fate}`, code ? `${fate}: ${code}` : fate), details, element("span", "when", time(at)));
+  return element(
+    "li",
+    "",
+    element("b", "", `${event.category}/${event.action}`),
+    element("span", `fate ${fate}`, code ? `${fate}: ${code}` : fate),
+    element("span", "what", summary(event)),
+    element("span", "when", time(at)),
+  );
 }
 
 function summary(event) {
@@ -84,15 +90,28 @@ function logRow({ kind, text, at }) {
   return element("li", kind, element("span", "when", time(at)), element("b", "", kind), element("span", "", text));
 }
 
+// The newest thing the collector said, or why it said nothing.
+function lastAnswer() {
+  const worthTelling = ({ kind, data }) => (kind === "answered" ? data : kind === "error" || kind === "waiting");
+  return state.entries.findLast(worthTelling);
+}
+
+function sentence(answer) {
+  if (answer?.kind !== "answered") return answer?.text ?? "no answer yet";
+  const { accepted, duplicate, quarantined, suppressed } = answer.data;
+  const counts = { stored: accepted, "known already": duplicate, quarantined, suppressed };
+  const told = Object.entries(counts).filter(([, count]) => count > 0);
+  return told.map(([words, count]) => `${count} ${words}`).join(", ");
+}
+
 function draw() {
   const events = fates().reverse();
-  const lastAnswer = state.entries.findLast(({ kind }) => kind === "answered" || kind === "error" || kind === "waiting");
+  const answer = lastAnswer();
   part("count").textContent = String(events.length);
-  part("dot").className = `dot ${lastAnswer?.kind ?? ""}`;
+  part("dot").className = `dot ${answer?.kind ?? ""}`;
   if (body.hidden) return;
-  const uid = events.find(({ event }) => event.uid)?.event.uid;
-  part("uid").textContent = uid ?? "none yet";
-  part("answer").textContent = lastAnswer?.text ?? "no answer yet";
+  part("uid").textContent = events[0]?.event.uid ?? "none yet";
+  part("answer").textContent = sentence(answer);
   part("events").replaceChildren(...events.slice(0, EVENTS_SHOWN).map(eventRow));
   part("log").replaceChildren(...state.entries.toReversed().map(logRow));
 }

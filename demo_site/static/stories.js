@@ -5,7 +5,7 @@ const root = document.querySelector("[data-stories]");
 const views = [...root.querySelectorAll("[data-view]")];
 const shopName = " · Sorrel & Tin";
 
-// Shows what an address stands for. The title comes first, so that whoever listens to the History API reads the new one.
+// Shows what an address stands for. The title changes before the address does, so that a page view has the right one.
 function show(address) {
   const slug = address.pathname.split("/")[2] ?? "list";
   for (const view of views) view.hidden = view.dataset.view !== slug;
@@ -20,7 +20,7 @@ function showTopic(topic) {
     item.hidden = topic !== "" && item.dataset.storyTopic !== topic;
   }
   for (const chip of root.querySelectorAll("[data-topic]")) {
-    if (chip.dataset.topic === topic) chip.setAttribute("aria-current", "true");
+    if (chip.dataset.topic === topic) chip.setAttribute("aria-current", "page");
     else chip.removeAttribute("aria-current");
   }
 }

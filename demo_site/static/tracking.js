@@ -31,7 +31,11 @@ function tellAboutThisPage() {
   }
   if (facts.order) {
     const { items, value, currency, order_id, customer } = facts.order;
-    web_event.track("order", "purchase", { items, dims: { customers: customer }, extra: { order_id, value, currency } });
+    web_event.track("order", "purchase", {
+      items,
+      dims: { customers: customer },
+      extra: { order_id, value, currency },
+    });
   }
 }
 

@@ -1,10 +1,7 @@
 /** Browsers forbid, pages break things: what may fail is attempted, and the page never notices. */
 
-export const attempt = <T>(work: () => T, failed?: (error: unknown) => void): T | undefined => {
+export const attempt = <T>(work: () => T): T | undefined => {
   try {
     return work();
-  } catch (error) {
-    failed?.(error);
-    return undefined;
-  }
+  } catch {}
 };

@@ -2,8 +2,8 @@
 
 const CAMPAIGN = /^(utm_\w+|\w*clk?id|[gw]braid)$/;
 
-/** The campaign parameters of a query string, or undefined when it has none. */
-export const campaignOf = (query: string): Record<string, string> | undefined => {
-  const found = [...new URLSearchParams(query)].filter(([name, value]) => CAMPAIGN.test(name) && value);
+/** The campaign parameters of a URL, or undefined when it has none. */
+export const campaignOf = (url: string): Record<string, string> | undefined => {
+  const found = [...new URL(url).searchParams].filter(([name, value]) => CAMPAIGN.test(name) && value);
   return found[0] && Object.fromEntries(found);
 };

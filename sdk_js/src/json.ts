@@ -1,5 +1,5 @@
 /** JSON text that every parser accepts. */
 
-/** Like JSON.stringify, but a lone surrogate becomes U+FFFD (a `\\` pair is skipped, so literal text survives). */
+/** Like JSON.stringify, but a lone surrogate becomes U+FFFD (`\\` pairs are passed over, so literal text survives). */
 export const toJson = (value: unknown): string =>
-  JSON.stringify(value).replace(/\\(\\|ud[89a-f]..)/g, (match) => (match[1] == "u" ? "\\ufffd" : match));
+  JSON.stringify(value).replace(/(\\\\)|\\ud[89a-f]../g, (_, pair) => pair || "\\ufffd");

@@ -1,13 +1,16 @@
 /** Optional events that need no call: outbound links, downloads, submitted forms (names of fields, never values). */
 
-import type { Fields, Settings } from "./surface";
+import { settings } from "./settings";
+import type { Fields } from "./surface";
 
-type Track = (category: string, action: string, fields: Fields) => void;
-
-const DOWNLOAD = /\.(pdf|zip|gz|rar|7z|dmg|exe|msi|apk|docx?|xlsx?|pptx?|csv|txt|epub|mp[34])$/i;
+/** A path that ends like a file, and not like a page. */
+const DOWNLOAD = /\.(?!html?$|php$|aspx?$)[a-z]\w{1,3}$/i;
 
 /** Listens in the capture phase, so that a page that stops propagation is still seen. */
-export const watchLinks = (settings: Settings, track: Track, on: (type: string, work: (event: any) => void) => void): void => {
+export const watchLinks = (
+  track: (category: string, action: string, fields: Fields) => void,
+  on: (type: string, work: (event: any) => void) => void,
+): void => {
   const click = (event: Event): void => {
     const link = (event.composedPath() as HTMLAnchorElement[]).find((node) => node.href && node.host);
     const file = link && (link.download || DOWNLOAD.test(link.pathname));
@@ -18,7 +21,7 @@ export const watchLinks = (settings: Settings, track: Track, on: (type: string, 
   on("click", click);
   on("auxclick", click);
   on("submit", ({ target }: { target: HTMLFormElement }) => {
-    const fields = [...target.elements].map((field) => field.getAttribute("name")).filter(Boolean);
-    if (settings.forms) track("form", "submit", { dims: { form: target.getAttribute("name") || target.id, fields } });
+    const dims = { form: target.getAttribute("id"), fields: [...new FormData(target).keys()] };
+    if (settings.forms) track("form", "submit", { dims });
   });
 };

@@ -1,38 +1,30 @@
-/** The page the visitor is on, and the page views that say so. */
+/** The page views, which say what page the visitor is on. */
 
 import { campaignOf } from "./campaign";
+import { guard } from "./debug";
 import { md5 } from "./hash";
 import { toJson } from "./json";
-import type { Page, RecordEvent } from "./record";
+import { record, turnPage } from "./record";
 import type { Fields } from "./surface";
 
-export interface PageViews {
-  current_(): Page;
-  /** A page begins at `at` (ms). Its view is recorded by the next `settle_`, once it has its title. */
-  enter_(at: number, referrer: string, external?: boolean, extra?: Fields["extra"]): void;
-  /** Records the page view that is still unsaid; everything else that is recorded comes after it. */
-  settle_(): void;
-}
+/** A page begins at `at` (ms): records its view. `external` says that another site brought the visitor. */
+export const viewPage = (
+  at: number,
+  referrer: string,
+  external?: () => boolean,
+  extra?: Fields["extra"],
+  url = location.href,
+): void => {
+  const campaign = campaignOf(url);
+  const mark = campaign && md5(toJson(campaign)).slice(0, 8);
+  const details = { url, title: document.title, referrer, campaign };
+  record(at, "page", "view", { extra }, details, mark, external);
+};
 
-export const createPageViews = (record: RecordEvent): PageViews => {
-  let page: Page = {};
-  let unsaid: (() => void) | undefined;
-  const settle = (): void => {
-    const say = unsaid;
-    unsaid = undefined;
-    say?.();
-  };
-  return {
-    current_: () => page,
-    enter_(at, referrer, external, extra) {
-      settle();
-      const url = location.href;
-      const campaign = campaignOf(location.search);
-      const mark = campaign && md5(toJson(campaign)).slice(0, 8);
-      page = {};
-      unsaid = () =>
-        record(at, page, "page", "view", { extra }, { url, title: document.title, referrer, campaign }, mark, external);
-    },
-    settle_: settle,
-  };
+/** A page begins now, inside the document. Its view is recorded in a moment: routers set the title after the URL. */
+export const viewPageSoon = (referrer: string): void => {
+  const at = Date.now();
+  const url = location.href;
+  turnPage(at);
+  setTimeout(() => guard(() => viewPage(at, referrer, undefined, undefined, url)));
 };

@@ -1,19 +1,20 @@
 /** Keeps an identification that says nothing new from being sent again within a day. */
 
 import { md5 } from "./hash";
-import type { Store } from "./storage";
+import { load, save } from "./storage";
 
 const DAY_MS = 86_400_000;
+const LAST = "i";
 
 /**
  * True when `user/identify` carries what the last identification of this uid carried (its time aside), less than 24
  * hours ago. Any other `user/…` event in between, such as a sign-out, makes the next identify news again.
  */
-export const isRepeated = (store: Store, uid: string, action: string, fields: object, at: number): boolean => {
+export const isRepeated = (uid: string, action: string, fields: unknown, at: number): boolean => {
   const said = JSON.stringify(fields, (key, value) => (key == "identify_time" ? undefined : value));
   const mark = action == "identify" ? md5(uid + said) : "";
-  const [last, when] = (store.get_("i") || "").split(" ");
+  const [last, when] = load(LAST).split(" ");
   if (mark && mark == last && Math.abs(at - +when!) < DAY_MS) return true;
-  store.set_("i", `${mark} ${at}`);
+  save(LAST, `${mark} ${at}`);
   return false;
 };

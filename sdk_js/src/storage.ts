@@ -1,38 +1,33 @@
 /** Small values that outlive the page: localStorage, or memory where it is blocked or full. */
 
 import { attempt } from "./attempt";
+import { settings } from "./settings";
 
-export interface Store {
-  get_(key: string): string | undefined;
-  set_(key: string, value: unknown): void;
-  remove_(key: string): void;
-  /** Every key that begins with `start`, in order. */
-  keys_(start: string): string[];
-}
+// Merely naming localStorage throws where storage is blocked.
+const disk: Record<string, string> = attempt(() => localStorage) || {};
+const memory: Record<string, string> = {};
 
-/** All keys get `prefix`. One key per value: tabs never rewrite what another tab wrote. */
-export const createStore = (prefix: string): Store => {
-  const memory: Record<string, string> = {};
-  // Merely naming localStorage throws where storage is blocked.
-  const disk = (): Record<string, string> => attempt(() => localStorage) || memory;
-  const remove = (key: string): void => {
-    delete memory[prefix + key];
-    delete disk()[prefix + key];
-  };
-  return {
-    get_: (key) => memory[prefix + key] ?? disk()[prefix + key],
-    set_(key, value) {
-      remove(key); // also frees the room that the new value needs
-      attempt(
-        () => (disk()[prefix + key] = `${value}`),
-        () => (memory[prefix + key] = `${value}`),
-      );
-    },
-    remove_: remove,
-    keys_: (start) =>
-      [...new Set([...Object.keys(memory), ...Object.keys(disk())])]
-        .filter((key) => key.startsWith(prefix + start))
-        .map((key) => key.slice(prefix.length))
-        .sort(),
-  };
+/** One key per value: tabs never rewrite what another tab wrote. */
+const full = (key: string): string => `_regulars:${settings.site}:${key}`;
+
+export const load = (key: string): string => memory[full(key)] ?? disk[full(key)] ?? "";
+
+export const forget = (key: string): void => {
+  delete memory[full(key)];
+  delete disk[full(key)];
 };
+
+export const save = (key: string, value: unknown): void => {
+  memory[full(key)] = `${value}`;
+  attempt(() => {
+    disk[full(key)] = `${value}`;
+    delete memory[full(key)];
+  });
+};
+
+/** Every key that begins with `start`, in order. */
+export const keysOf = (start: string): string[] =>
+  [...Object.keys(memory), ...Object.keys(disk)]
+    .filter((key) => key.startsWith(full(start)))
+    .map((key) => key.slice(full("").length))
+    .sort();

@@ -19,6 +19,9 @@
   const defer = (name: string, value: unknown) =>
     Object.assign(new String(""), { toJSON: () => functions[name] && functions[name](value) });
   functions.md5 = (text: unknown) => defer("md5", text);
-  functions.sha256 = async (text: unknown) => defer("_sha256", text);
+  functions.sha256 = async (text: string) =>
+    [...new Uint8Array((await crypto.subtle?.digest("SHA-256", new TextEncoder().encode(text)))!)]
+      .map((byte) => (byte | 256).toString(16).slice(1))
+      .join("");
   functions._cdpGetLeadTime = () => defer("_cdpGetLeadTime", Date.now());
 })();

@@ -1,6 +1,6 @@
 /** When a visit ends and the next begins: silence, age, another campaign, or coming back from another site. */
 
-import type { Cookies } from "./cookies";
+import { readCookie, writeCookie } from "./cookies";
 import { uuidv7 } from "./ids";
 
 const NAME = "_regulars_visit";
@@ -15,33 +15,26 @@ export type Visit = [id?: string, started?: string | number, active?: string | n
  * True when none is kept, or it was silent or lasts too long (a clock that jumped counts as both), or the visitor
  * arrives from an external page or by a campaign that is not the visit's own ("" is none).
  */
-export const endsVisit = ([id, started, active, own]: Visit, at: number, campaign = "", external = false): boolean =>
-  !id ||
-  Math.abs(at - +active!) > SILENCE_MS ||
-  Math.abs(at - +started!) > LONGEST_MS ||
-  external ||
-  (!!campaign && campaign != own);
+export const endsVisit = (visit: Visit, at: number, campaign?: string, external?: () => boolean): unknown =>
+  !visit[0] ||
+  Math.abs(at - +visit[2]!) > SILENCE_MS ||
+  Math.abs(at - +visit[1]!) > LONGEST_MS ||
+  external?.() ||
+  (campaign && campaign != visit[3]);
 
 /** True when `referrer` is a page of another site: not this host, its registrable domain, or an own domain. */
-export const isExternal = (referrer: string, own: string[]): boolean =>
-  !!referrer && !own.some((domain) => domain && ("." + new URL(referrer).hostname).endsWith("." + domain));
+export const isExternal = (referrer: string, own: (string | undefined)[]): boolean =>
+  !!referrer && !own.some((domain) => domain && ("." + referrer.split(/[/:]/)[3]).endsWith("." + domain));
 
-export interface Visits {
-  /** The id of the visit that goes on, or begins, with what happens at `at`. */
-  current_(at: number, campaign?: string, external?: boolean): string;
-  forget_(): void;
-}
+/** The id of the visit that goes on, or begins, at `at`. Activity is noted every ten seconds at most. */
+export const visitAt = (at: number, campaign?: string, external?: () => boolean): string => {
+  let visit = readCookie(NAME) as Visit;
+  if (endsVisit(visit, at, campaign, external)) visit = [uuidv7(at), at, 0, campaign];
+  if (at - +visit[2]! > NOTED_EVERY_MS) {
+    visit[2] = at;
+    writeCookie(NAME, visit);
+  }
+  return visit[0]!;
+};
 
-/** Activity is noted every ten seconds at most. */
-export const createVisits = (cookies: Cookies): Visits => ({
-  current_(at, campaign, external) {
-    let visit = cookies.read_(NAME) as Visit;
-    if (endsVisit(visit, at, campaign, external)) visit = [uuidv7(at), at, 0, campaign];
-    if (at - +visit[2]! > NOTED_EVERY_MS) {
-      visit[2] = at;
-      cookies.write_(NAME, visit);
-    }
-    return visit[0]!;
-  },
-  forget_: () => cookies.write_(NAME, [], 0),
-});
+export const forgetVisit = (): void => writeCookie(NAME, [], 0);

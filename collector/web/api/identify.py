@@ -20,7 +20,7 @@ from collector.web.edge import EDGE
 from collector.wire.clock import MAX_AHEAD_MS
 from collector.wire.ids import is_version_7, parse_id
 from collector.wire.native import MAX_DEPTH, MAX_EVENT_BYTES, MAX_KEYS
-from collector.wire.text import clean, load, measure
+from collector.wire.text import clean, load, measure, quote_big_integers
 
 
 class Said(msgspec.Struct, forbid_unknown_fields=True):
@@ -105,7 +105,7 @@ def _parse_json(data: bytes) -> Said:
     if depth > MAX_DEPTH or keys > MAX_KEYS or len(data) > MAX_EVENT_BYTES:
         raise _invalid("traits", f"are more than {MAX_KEYS} keys, {MAX_DEPTH} levels or {MAX_EVENT_BYTES} bytes")
     try:
-        return msgspec.convert(clean(value), Said)
+        return msgspec.convert(quote_big_integers(clean(value)), Said)
     except msgspec.ValidationError as error:
         field = next((name for name in Said.__struct_fields__ if f"$.{name}" in str(error)), None)
         if field is None:
