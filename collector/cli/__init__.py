@@ -165,7 +165,7 @@ def tail(
 
     With what is odd about them, and those of bots too. Ctrl-C ends it.
     """
-    from collector.cli.tail import follow
+    from collector.cli.following import follow
 
     follow(config, site_name, last=last, once=once, as_json=as_json)
 

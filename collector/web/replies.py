@@ -13,7 +13,7 @@ from collector.web.edge import Edge
 from collector.web.errors import MEANINGS, Refusal, error_body
 from collector.web.headers import JSON, cors
 
-RECORDING_ROUTES = frozenset({"collect", "consent", "pixel"})  # names of routes: their requests bring events
+RECORDING_ROUTES = frozenset({"collect", "pixel"})  # names of routes: their requests bring events
 
 log = structlog.get_logger()
 

@@ -64,7 +64,7 @@ def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -
     return tuple.__new__(Batch, values)
 
 
-def parse_event(  # noqa: C901 - one pass in order, without a call that can be saved
+def parse_event(  # noqa: C901, PLR0911 - one pass in order, without a call that can be saved
     raw: Any, clock: Clock, warnings: tuple[str, ...], purchases_assert: bool
 ) -> Event | Fault:
     """One event, or what is wrong with it."""
@@ -78,7 +78,7 @@ def parse_event(  # noqa: C901 - one pass in order, without a call that can be s
     if not is_canonical_id(sent.event_id) and not _make_canonical(sent):
         return EventCode.MALFORMED_ID, "event_id"
     ids = parse_ids(sent.uid, sent.visit, sent.page)
-    if type(ids) is str:
+    if isinstance(ids, str):
         return EventCode.MALFORMED_ID, ids
     uid, visit, page = ids
     url, at, assertion = sent.url, sent.at, None

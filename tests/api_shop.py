@@ -1,0 +1,74 @@
+"""A shop with a running collector, its secret key, and what is needed to ask the administration about people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientResponse, DummyCookieJar
+from aiohttp.test_utils import TestClient
+from pytest_aiohttp.plugin import AiohttpClient
+
+from collector.app import create_app
+from collector.config import Config
+from collector.domain.keys import hash_secret
+from collector.domain.site import Site, SiteSettings
+from collector.store.database import Database
+from collector.store.migrate import migrate
+from collector.store.sites import insert_site
+from tests.http_transport import ORIGIN, HttpTransport
+from tests.stage import Stage
+
+SECRET = "rsk_of-the-shop"
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A collector with one site, on which `stage` plays. `database` is another connection to its file."""
+
+    client: TestClient[Any, Any]
+    database: Database
+    site: Site
+    stage: Stage
+
+    async def ask(self, method: str, path: str, *, secret: str | None = SECRET, **kwargs: Any) -> ClientResponse:
+        """A request with a secret key."""
+        headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
+        return await self.client.request(method, path, headers=headers | kwargs.pop("headers", {}), **kwargs)
+
+    async def get(self, path: str, **params: str) -> dict[str, Any]:
+        """The JSON of a GET that succeeds."""
+        response = await self.ask("GET", path, params=params)
+        assert response.status == 200, await response.text()
+        document: dict[str, Any] = await response.json()
+        return document
+
+    async def post(self, **said: Any) -> dict[str, Any]:
+        """What is answered to an identification that succeeds."""
+        response = await self.ask("POST", "/api/v1/identify", json=said)
+        assert response.status == 200, await response.text()
+        answer: dict[str, Any] = await response.json()
+        return answer
+
+    async def fails(self, method: str, path: str, **kwargs: Any) -> tuple[int, str, str | None]:
+        """(status, code, field) of a request that is refused in the one shape of failures."""
+        response = await self.ask(method, path, **kwargs)
+        document = await response.json()
+        assert set(document) == {"error"}
+        error = document["error"]
+        assert {"code", "message", "request_id", "retryable"} <= set(error) <= {*error, "field"}
+        assert response.headers["Cache-Control"] == "no-store"
+        return response.status, error["code"], error.get("field")
+
+
+async def open_shop(aiohttp_client: AiohttpClient, folder: Path) -> Shop:
+    """Start a collector on a new file."""
+    url = f"sqlite:///{folder / 'regulars.db'}"
+    database = Database(url)
+    migrate(database)
+    settings = SiteSettings(bots="include")  # what sends the events of these tests is no browser
+    shop = Site(1, "shop", "key0of0the0shop", hash_secret(SECRET), (ORIGIN,), settings)
+    database.transact(insert_site, shop, 0)
+    client = await aiohttp_client(create_app(Config(database_url=url)), cookie_jar=DummyCookieJar())
+    return Shop(client, database, shop, Stage(HttpTransport(client, database, 1, shop.write_key, SECRET)))

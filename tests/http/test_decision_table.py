@@ -1,0 +1,67 @@
+"""The decision table, the ways of returning and the other stories about visitors, through real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import DummyCookieJar
+from pytest_aiohttp.plugin import AiohttpClient
+
+from collector.app import create_app
+from collector.config import Config
+from collector.domain.keys import hash_secret
+from collector.domain.site import Site, SiteSettings
+from collector.store.database import Database
+from collector.store.migrate import migrate
+from collector.store.sites import insert_site
+from tests.http_transport import ORIGIN, HttpTransport
+from tests.scenarios import DECISION_TABLE, STORIES, VERIFIED_SITE_STORIES, WAYS_OF_RETURNING, Story
+from tests.stage import Stage
+
+WRITE_KEY, SECRET = "key-of-the-shop", "rsk_secret-of-the-shop"
+
+
+@pytest.fixture
+def site_settings() -> SiteSettings:
+    """What the site of the test has chosen."""
+    return SiteSettings(bots="include")
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, aiohttp_client: AiohttpClient, site_settings: SiteSettings) -> AsyncIterator[Stage]:
+    """A stage over HTTP."""
+    url = f"sqlite:///{tmp_path / 'regulars.db'}"
+    database = Database(url)
+    migrate(database)
+    site = Site(0, "shop", WRITE_KEY, hash_secret(SECRET), (ORIGIN,), site_settings)
+    site_id = database.transact(insert_site, site, 0)
+    client = await aiohttp_client(create_app(Config(database_url=url)), cookie_jar=DummyCookieJar())
+    yield Stage(HttpTransport(client, database, site_id, WRITE_KEY, SECRET))
+    await database.close()
+
+
+@pytest.mark.parametrize("story", DECISION_TABLE, ids=lambda story: story.__name__)
+async def test_decision_table(story: Story, stage: Stage) -> None:
+    await story(stage)
+
+
+@pytest.mark.parametrize("story", WAYS_OF_RETURNING, ids=lambda story: story.__name__)
+async def test_ways_of_returning(story: Story, stage: Stage) -> None:
+    await story(stage)
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+async def test_story(story: Story, stage: Stage) -> None:
+    await story(stage)
+
+
+class TestSiteThatRequiresVerifiedIdentity:
+    @pytest.fixture
+    def site_settings(self) -> SiteSettings:
+        return SiteSettings(bots="include", require_verified_identity=True)
+
+    @pytest.mark.parametrize("story", VERIFIED_SITE_STORIES, ids=lambda story: story.__name__)
+    async def test_story(self, story: Story, stage: Stage) -> None:
+        await story(stage)
