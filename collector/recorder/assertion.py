@@ -80,20 +80,17 @@ def assert_identity(picture: Picture, trust: Trust, event: Event, leaf: str | No
 
 def _is_erased(picture: Picture, event: Event, claimed: Assertion) -> bool:
     """R16: the person was erased after this event occurred."""
-    for kind, value in (("cid", claimed.cid), ("email", claimed.email)):
-        if value is not None:
-            times = picture.erasures.fetch_times(picture.conn, picture.site.site_id, kind, [value])
-            if value in times and event.occurred_at < times[value]:
-                return True
-    return False
+    said = [(kind, value) for kind, value in (("cid", claimed.cid), ("email", claimed.email)) if value is not None]
+    erased_at = picture.erasures.fetch_time(picture.conn, picture.site.site_id, said)
+    return erased_at is not None and event.occurred_at < erased_at
 
 
 def _leaf_for_server(picture: Picture, claimed: Assertion, event: Event) -> str:
     """R11: without a UID, a server's event belongs to whom its CID or e-mail names, or to a new profile."""
     for kind, value in (("cid", claimed.cid), ("email", claimed.email)):
-        row = identifiers.fetch_identifier(picture.conn, picture.site.site_id, kind, value) if value else None
-        if row is not None:
-            return str(row[0])
+        leaf = identifiers.fetch_identifier(picture.conn, picture.site.site_id, kind, value) if value else None
+        if leaf is not None:
+            return leaf
     leaf = picture.fresh_id()
     profiles.insert_profiles(picture.conn, picture.site.site_id, [(leaf, event.occurred_at)])
     return leaf

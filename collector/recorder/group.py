@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import orjson
 from sqlalchemy import Connection
@@ -19,7 +20,15 @@ from collector.domain.site import Site
 from collector.domain.visit import MarkerKind, marker_kind
 from collector.recorder.assertion import assert_identity, back_fill_on_arrival, mark
 from collector.recorder.picture import Picture
-from collector.store.devices import NewBinding, NewUid, fetch_devices, fetch_uids, insert_boundary
+from collector.store.devices import (
+    KnownUid,
+    NewBinding,
+    NewUid,
+    fetch_devices,
+    fetch_uids,
+    insert_boundary,
+    update_uid,
+)
 from collector.store.erasure import Erasures
 from collector.store.events import event_row, fetch_stored, fetch_stored_ids, fingerprint
 from collector.store.profiles import fetch_roots
@@ -162,6 +171,8 @@ def _leaf_of(picture: Picture, arrival: Arrival, device_id: str | None, event: E
     if known is None:
         _greet(picture, arrival, device_id, event, event.uid)
         known = picture.uids[event.uid]
+    elif known.device_id is None and device_id is not None:
+        _place_later(picture, device_id, event, known)
     return profile_at(known.bindings, Moment(event.tracked_at, event.seq))
 
 
@@ -170,19 +181,31 @@ def _greet(picture: Picture, arrival: Arrival, device_id: str | None, event: Eve
     device = picture.devices.get(device_id) if device_id else None
     contact_id = arrival.contact_id if arrival.contact_id in picture.live_contacts else None
     found = recognise(uid, event.uid_origin, device, contact_id, picture.fresh_id())
-    birth = born_at(uid)
     if found.is_new:
         picture.new_profiles.append((found.profile_id, event.occurred_at))
-    picture.new_uids.append(NewUid(uid, device_id, event.uid_origin, birth))
+    picture.new_uids.append(NewUid(uid, device_id, event.uid_origin, born_at(uid)))
     picture.bind(NewBinding(uid, BEGINNING, found.profile_id, found.rule, event.event_id, picture.now), device_id)
-    if device_id is None:
-        return
-    device = device or Device(device_id)
+    if device_id is not None:
+        _place(picture, device_id, event, uid, found.profile_id)
+
+
+def _place_later(picture: Picture, device_id: str, event: Event, known: KnownUid) -> None:
+    """A UID that somebody without its browser named first (a server, a pixel): now the browser itself comes."""
+    picture.flush()
+    update_uid(picture.conn, picture.site.site_id, known.uid, device_id, event.uid_origin)
+    picture.uids[known.uid] = replace(known, device_id=device_id)
+    _place(picture, device_id, event, known.uid, known.bindings[0].profile_id)
+
+
+def _place(picture: Picture, device_id: str, event: Event, uid: str, profile_id: str) -> None:
+    """What the first event of a UID does to its device: youngest UID (R3), epoch (R8), late back-fill (R7)."""
+    device = picture.devices.get(device_id) or Device(device_id)
+    birth = born_at(uid)
     if is_younger(uid, device):
         picture.change_device(Device(device_id, uid, birth, device.last_asserted_at))
     if event.uid_origin == "reset":
         insert_boundary(picture.conn, picture.site.site_id, device_id, Moment(birth, 0))
-        mark(picture, event, found.profile_id, MarkerKind.RESET)
+        mark(picture, event, profile_id, MarkerKind.RESET)
     if device.last_asserted_at is not None and device.last_asserted_at > birth:
         back_fill_on_arrival(picture, device_id, uid, event)
 

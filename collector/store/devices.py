@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Dialect, Insert, Select, and_, func, insert, select
+from sqlalchemy import Connection, Dialect, Insert, Select, and_, func, insert, select, update
 
 from collector.domain.event import UidOrigin
 from collector.domain.recognition import Binding, Device, Moment
-from collector.store.dialect import Slots, fetch_by_ids, insert_on_conflict, insert_or_ignore, write_rows
+from collector.store.dialect import insert_on_conflict, insert_or_ignore
+from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, write_rows
 from collector.store.schema import (
     bindings,
     boundaries,
     devices,
     id_bytes,
-    id_text,
     known_id_bytes,
     uids,
     user_identifications,
@@ -54,81 +54,81 @@ class NewBinding:
     bound_at: int
 
 
-def _devices(site: BindParameter[int], slots: Slots) -> Select[Any]:
+def _devices(site: Slot, *ids: Slot) -> Select[Any]:
     columns = (devices.c.device_id, devices.c.youngest_uid, devices.c.youngest_born_at, devices.c.last_asserted_at)
-    return select(*columns).where(devices.c.site_id == site, devices.c.device_id.in_(slots))
+    return select(*columns).where(devices.c.site_id == site, is_one_of(devices.c.device_id, ids))
 
 
 def fetch_devices(conn: Connection, site_id: int, device_ids: Iterable[str]) -> dict[str, Device]:
     """The known ones among `device_ids`, by id."""
-    found = {}
-    for raw, youngest, youngest_born_at, asserted_at in fetch_by_ids(conn, _devices, site_id, [*device_ids]):
-        device_id = id_text(raw)
-        found[device_id] = Device(device_id, id_text(youngest) if youngest else None, youngest_born_at, asserted_at)
-    return found
+    return {row[0]: Device(*row) for row in fetch_by_ids(conn, _devices, site_id, [*device_ids])}
 
 
-def _bindings(site: BindParameter[int], slots: Slots) -> Select[Any]:
+def _bindings(site: Slot, *ids: Slot) -> Select[Any]:
     columns = (bindings.c.uid, uids.c.device_id, bindings.c.since_at, bindings.c.since_seq, bindings.c.profile_id)
     return (
         select(*columns)
         .join(uids, and_(uids.c.site_id == bindings.c.site_id, uids.c.uid == bindings.c.uid))
-        .where(bindings.c.site_id == site, bindings.c.uid.in_(slots))
+        .where(bindings.c.site_id == site, is_one_of(bindings.c.uid, ids))
     )
 
 
 def fetch_uids(conn: Connection, site_id: int, wanted: Iterable[str]) -> dict[str, KnownUid]:
     """The known ones among the UIDs in `wanted`, with all their bindings."""
-    found: dict[bytes, tuple[bytes | None, list[Binding]]] = {}
+    found: dict[str, tuple[str | None, list[Binding]]] = {}
     for uid, device_id, since_at, since_seq, profile_id in fetch_by_ids(conn, _bindings, site_id, [*wanted]):
-        binding = Binding(Moment(since_at, since_seq), id_text(profile_id))
+        binding = Binding(Moment(since_at, since_seq), profile_id)
         found.setdefault(uid, (device_id, []))[1].append(binding)
-    known = (
-        KnownUid(id_text(uid), id_text(device_id) if device_id else None, tuple(sorted(bound)))
-        for uid, (device_id, bound) in found.items()
+    return {uid: KnownUid(uid, device_id, tuple(sorted(bound))) for uid, (device_id, bound) in found.items()}
+
+
+def _uids_born_between(site: Slot, device: Slot, start: Slot, end: Slot) -> Select[Any]:
+    return select(uids.c.uid).where(
+        uids.c.site_id == site, uids.c.device_id == device, uids.c.born_at.between(start, end)
     )
-    return {uid.uid: uid for uid in known}
 
 
 def fetch_uids_born_between(
     conn: Connection, site_id: int, device_id: str, start: int, end: int
 ) -> dict[str, KnownUid]:
     """The UIDs of a device that were born in [start, end], both on the device's clock."""
-    born = select(uids.c.uid).where(
-        uids.c.site_id == site_id, uids.c.device_id == device_id, uids.c.born_at.between(start, end)
-    )
-    return fetch_uids(conn, site_id, conn.scalars(born).all())
+    born = fetch(conn, _uids_born_between, site_id, device_id, start, end)
+    return fetch_uids(conn, site_id, [uid for (uid,) in born])
+
+
+def _boundaries(site: Slot, device: Slot) -> Select[Any]:
+    mine = (boundaries.c.site_id == site, boundaries.c.device_id == device)
+    return select(boundaries.c.at, boundaries.c.seq).where(*mine).order_by(boundaries.c.at, boundaries.c.seq)
 
 
 def fetch_boundaries(conn: Connection, site_id: int, device_id: str) -> list[Moment]:
     """Where the epochs of a device begin, in order."""
-    rows = conn.execute(
-        select(boundaries.c.at, boundaries.c.seq)
-        .where(boundaries.c.site_id == site_id, boundaries.c.device_id == device_id)
-        .order_by(boundaries.c.at, boundaries.c.seq)
+    return [Moment(at, seq) for at, seq in fetch(conn, _boundaries, site_id, device_id)]
+
+
+def _assertions(site: Slot, device: Slot, since: Slot) -> Select[Any]:
+    table = user_identifications
+    return (
+        select(table.c.at, table.c.seq, table.c.cid, table.c.profile_id)
+        .where(table.c.site_id == site, table.c.device_id == device, table.c.at >= since, table.c.cid.is_not(None))
+        .order_by(table.c.at, table.c.seq)
     )
-    return [Moment(at, seq) for at, seq in rows]
 
 
 def fetch_assertions(conn: Connection, site_id: int, device_id: str, since: int) -> list[tuple[Moment, str, str]]:
     """The accepted CID assertions on a device from `since` on, in order: (moment, cid, profile)."""
-    table = user_identifications
-    rows = conn.execute(
-        select(table.c.at, table.c.seq, table.c.cid, table.c.profile_id)
-        .where(
-            table.c.site_id == site_id, table.c.device_id == device_id, table.c.at >= since, table.c.cid.is_not(None)
-        )
-        .order_by(table.c.at, table.c.seq)
-    )
+    rows = fetch(conn, _assertions, site_id, device_id, since)
     return [(Moment(at, seq), cid, profile_id) for at, seq, cid, profile_id in rows]
+
+
+def _count_uids(site: Slot, *profile_ids: Slot) -> Select[Any]:
+    mine = (bindings.c.site_id == site, is_one_of(bindings.c.profile_id, profile_ids))
+    return select(func.count(bindings.c.uid.distinct())).where(*mine)
 
 
 def count_uids(conn: Connection, site_id: int, profile_ids: Sequence[str]) -> int:
     """How many UIDs speak for these profiles (R13)."""
-    query = select(func.count(bindings.c.uid.distinct())).where(
-        bindings.c.site_id == site_id, bindings.c.profile_id.in_(profile_ids)
-    )
-    return conn.scalar(query) or 0
+    return int(fetch_by_ids(conn, _count_uids, site_id, profile_ids)[0][0])
 
 
 def _insert_uids(_: Dialect) -> Insert:
@@ -144,6 +144,13 @@ def insert_uids(conn: Connection, site_id: int, rows: Sequence[NewUid]) -> None:
             (site_id, known_id_bytes(r.uid), known_id_bytes(r.device_id) if r.device_id else None, r.origin, r.born_at)
             for r in rows
         ],
+    )
+
+
+def update_uid(conn: Connection, site_id: int, uid: str, device_id: str, origin: UidOrigin) -> None:
+    """Say in which browser, and how, a known UID was born."""
+    conn.execute(
+        update(uids).where(uids.c.site_id == site_id, uids.c.uid == uid).values(device_id=device_id, origin=origin)
     )
 
 
@@ -171,12 +178,13 @@ def insert_bindings(conn: Connection, site_id: int, rows: Sequence[NewBinding]) 
     )
 
 
+def _insert_boundary(dialect: Dialect) -> Insert:
+    return insert_or_ignore(dialect, boundaries)
+
+
 def insert_boundary(conn: Connection, site_id: int, device_id: str, moment: Moment) -> None:
     """Begin an epoch of a device at `moment`; repeating it changes nothing."""
-    conn.execute(
-        insert_or_ignore(conn, boundaries),
-        {"site_id": site_id, "device_id": device_id, "at": moment.at, "seq": moment.seq},
-    )
+    write_rows(conn, _insert_boundary, [(site_id, id_bytes(device_id), *moment)])
 
 
 def _upsert_devices(dialect: Dialect) -> Insert:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy import Connection, Select, delete, or_, select
 
 from collector.store.dialect import insert_on_conflict
+from collector.store.prepared import Slot, fetch_by_ids, is_one_of
 from collector.store.profiles import fetch_cluster
 from collector.store.schema import (
     bindings,
@@ -26,6 +28,12 @@ from collector.store.schema import (
 )
 
 
+def _tombstones(site: Slot, *hashes: Slot) -> Select[Any]:
+    # The hash covers the kind, so that one look-up serves all kinds.
+    mine = (tombstones.c.site_id == site, is_one_of(tombstones.c.hash, hashes))
+    return select(tombstones.c.hash, tombstones.c.erased_at).where(*mine)
+
+
 class Erasures:
     """Tombstones: what was erased is known only by a hash keyed with the installation's secret."""
 
@@ -37,23 +45,21 @@ class Erasures:
 
     def find(self, conn: Connection, site_id: int, kind: str, values: Iterable[str]) -> set[str]:
         """Those of `values` that were erased at any time."""
-        return set(self.fetch_times(conn, site_id, kind, values))
-
-    def fetch_times(self, conn: Connection, site_id: int, kind: str, values: Iterable[str]) -> dict[str, int]:
-        """When each of `values` was erased, ms; those never erased are absent."""
         hashes = {self._hash(kind, value): value for value in values}
-        rows = conn.execute(
-            select(tombstones.c.hash, tombstones.c.erased_at).where(
-                tombstones.c.site_id == site_id, tombstones.c.kind == kind, tombstones.c.hash.in_(list(hashes))
-            )
-        )
-        return {hashes[digest]: at for digest, at in rows}
+        return {hashes[digest] for digest in self._fetch(conn, site_id, hashes)}
+
+    def fetch_time(self, conn: Connection, site_id: int, said: Iterable[tuple[str, str]]) -> int | None:
+        """When the latest of the (kind, value) in `said` was erased, ms; None if none was."""
+        found = self._fetch(conn, site_id, [self._hash(kind, value) for kind, value in said])
+        return max(found.values(), default=None)
+
+    def _fetch(self, conn: Connection, site_id: int, hashes: Iterable[bytes]) -> dict[bytes, int]:
+        rows = fetch_by_ids(conn, _tombstones, site_id, [*hashes])
+        return {row[0]: row[1] for row in rows}
 
     def insert(self, conn: Connection, site_id: int, kind: str, values: Iterable[str], now: int) -> None:
         """Bury `values`; a later burial of the same value counts."""
-        rows = [
-            {"site_id": site_id, "kind": kind, "hash": self._hash(kind, value), "erased_at": now} for value in values
-        ]
+        rows = [{"site_id": site_id, "hash": self._hash(kind, value), "erased_at": now} for value in values]
         if rows:
             statement = insert_on_conflict(conn, tombstones)
             conn.execute(
@@ -68,7 +74,7 @@ class Erasures:
 def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, now: int) -> dict[str, int]:
     """Delete the whole cluster of `root`, its events and its quarantine rows; returns counts by table.
 
-    What remains are tombstones. The bytes leave the file with `Database.vacuum`, which the caller runs afterwards.
+    What remains are tombstones. The bytes leave the file with `Database.scrub`, which the caller runs afterwards.
     """
     leaves = [leaf for leaf, _ in fetch_cluster(conn, site_id, root)]
     spoken = list(conn.scalars(select(bindings.c.uid).where(_of(bindings, site_id, leaves)).distinct()))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, Dialect, Insert, RowMapping, Select, and_, insert, or_, select
+from sqlalchemy import Connection, Dialect, Insert, RowMapping, Select, and_, insert, or_, select
 
 from collector.domain.event import Event
-from collector.store.dialect import Slots, fetch_by_ids, write_rows
-from collector.store.schema import events, id_bytes, id_text, known_id_bytes
+from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, write_rows
+from collector.store.schema import events, id_bytes, known_id_bytes
 
 EventRow = tuple[object, ...]  # one value for each column but row_id
 
@@ -66,13 +66,13 @@ def insert_events(conn: Connection, rows: Sequence[EventRow]) -> None:
     write_rows(conn, _insert, rows)
 
 
-def _stored_ids(site: BindParameter[int], slots: Slots) -> Select[Any]:
-    return select(events.c.event_id).where(events.c.site_id == site, events.c.event_id.in_(slots))
+def _stored_ids(site: Slot, *ids: Slot) -> Select[Any]:
+    return select(events.c.event_id).where(events.c.site_id == site, is_one_of(events.c.event_id, ids))
 
 
 def fetch_stored_ids(conn: Connection, site_id: int, event_ids: Sequence[str]) -> list[str]:
     """Those of `event_ids` that are stored."""
-    return [id_text(row[0]) for row in fetch_by_ids(conn, _stored_ids, site_id, event_ids)]
+    return [event_id for (event_id,) in fetch_by_ids(conn, _stored_ids, site_id, event_ids)]
 
 
 def fetch_stored(conn: Connection, site_id: int, event_ids: Iterable[str]) -> dict[str, StoredEvent]:
@@ -109,11 +109,21 @@ def fetch_last_row_id(conn: Connection) -> int:
     return conn.scalar(select(events.c.row_id).order_by(events.c.row_id.desc()).limit(1)) or 0
 
 
-def fetch_seen_span(conn: Connection, site_id: int, leaves: Sequence[str]) -> tuple[int, int] | None:
-    """When a person was first and last seen, ms; None without events. One index look-up for each leaf and end."""
-    times: list[int] = []
-    for leaf in leaves:
-        mine = select(events.c.occurred_at).where(events.c.site_id == site_id, events.c.profile_id == leaf).limit(1)
-        times += conn.scalars(mine.order_by(events.c.occurred_at)).all()
-        times += conn.scalars(mine.order_by(events.c.occurred_at.desc())).all()
-    return (min(times), max(times)) if times else None
+def _first_seen(site: Slot, leaf: Slot) -> Select[Any]:
+    mine = select(events.c.occurred_at).where(events.c.site_id == site, events.c.profile_id == leaf)
+    return mine.order_by(events.c.occurred_at).limit(1)
+
+
+def _last_seen(site: Slot, leaf: Slot) -> Select[Any]:
+    mine = select(events.c.occurred_at).where(events.c.site_id == site, events.c.profile_id == leaf)
+    return mine.order_by(events.c.occurred_at.desc()).limit(1)
+
+
+def fetch_first_seen(conn: Connection, site_id: int, leaves: Sequence[str]) -> int | None:
+    """When a person was first seen, ms; None without events. One index look-up for each leaf."""
+    return min((at for leaf in leaves for (at,) in fetch(conn, _first_seen, site_id, leaf)), default=None)
+
+
+def fetch_last_seen(conn: Connection, site_id: int, leaves: Sequence[str]) -> int | None:
+    """When a person was last seen, ms; None without events. One index look-up for each leaf."""
+    return max((at for leaf in leaves for (at,) in fetch(conn, _last_seen, site_id, leaf)), default=None)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, RowMapping, delete, insert, or_, select
+from sqlalchemy import Connection, Dialect, Insert, RowMapping, Select, delete, insert, or_, select
 
 from collector.domain.event import Trust
 from collector.store.dialect import insert_or_ignore
-from collector.store.schema import claims, identifiers, merges
+from collector.store.prepared import Slot, fetch, write_rows
+from collector.store.schema import claims, id_bytes, identifiers, merges
 
 Evidence = tuple[str, Trust, int]  # (event_id, trust, ms when recorded)
+
+
+def _insert_identifier(_: Dialect) -> Insert:
+    return insert(identifiers)
 
 
 def insert_identifier(
@@ -19,28 +25,21 @@ def insert_identifier(
 ) -> None:
     """Give a free identifier to a profile."""
     event_id, trust, now = evidence
-    conn.execute(
-        insert(identifiers),
-        {
-            "site_id": site_id,
-            "kind": kind,
-            "value": value,
-            "profile_id": profile_id,
-            "trust": trust,
-            "rule": rule,
-            "event_id": event_id,
-            "assigned_at": now,
-        },
-    )
+    row = (site_id, kind, value, id_bytes(profile_id), int(trust), rule, id_bytes(event_id), now)
+    write_rows(conn, _insert_identifier, [row])
 
 
 def retire_email(conn: Connection, site_id: int, email: str, evidence: Evidence) -> None:
     """Turn an e-mail into history of its profile: it no longer resolves (R5e)."""
-    key = (identifiers.c.site_id == site_id, identifiers.c.kind == "email", identifiers.c.value == email)
-    profile_id = conn.scalar(select(identifiers.c.profile_id).where(*key))
+    profile_id = fetch_identifier(conn, site_id, "email", email)
     if profile_id is not None:
-        conn.execute(delete(identifiers).where(*key))
+        mine = (identifiers.c.site_id == site_id, identifiers.c.kind == "email", identifiers.c.value == email)
+        conn.execute(delete(identifiers).where(*mine))
         insert_claim(conn, site_id, profile_id, "email", email, "replaced", evidence)
+
+
+def _insert_claim(dialect: Dialect) -> Insert:
+    return insert_or_ignore(dialect, claims)
 
 
 def insert_claim(
@@ -48,19 +47,12 @@ def insert_claim(
 ) -> None:
     """Keep what was claimed and not believed; the same claim again changes nothing."""
     event_id, trust, now = evidence
-    conn.execute(
-        insert_or_ignore(conn, claims),
-        {
-            "site_id": site_id,
-            "profile_id": profile_id,
-            "kind": kind,
-            "value": value,
-            "reason": reason,
-            "trust": trust,
-            "event_id": event_id,
-            "claimed_at": now,
-        },
-    )
+    row = (site_id, id_bytes(profile_id), kind, value, reason, int(trust), id_bytes(event_id), now)
+    write_rows(conn, _insert_claim, [row])
+
+
+def _insert_merge(_: Dialect) -> Insert:
+    return insert(merges)
 
 
 def insert_merge(
@@ -68,19 +60,9 @@ def insert_merge(
 ) -> None:
     """Journal a merge: ids only, with the pointers as they were before (R12)."""
     event_id, trust, now = evidence
-    conn.execute(
-        insert(merges),
-        {
-            "site_id": site_id,
-            "winner_id": winner,
-            "loser_id": loser,
-            "rule": rule,
-            "event_id": event_id,
-            "trust": trust,
-            "merged_at": now,
-            "pointers_before": orjson.dumps(list(followers)).decode(),
-        },
-    )
+    before = orjson.dumps(list(followers)).decode()
+    ids = (id_bytes(winner), id_bytes(loser))
+    write_rows(conn, _insert_merge, [(site_id, *ids, rule, id_bytes(event_id), int(trust), now, before, None)])
 
 
 def fetch_identifiers(conn: Connection, site_id: int, leaves: Sequence[str]) -> Sequence[RowMapping]:
@@ -111,10 +93,13 @@ def fetch_merges(conn: Connection, site_id: int, before: int | None, limit: int)
     return conn.execute(query.order_by(merges.c.merge_id.desc()).limit(limit)).mappings().all()
 
 
-def fetch_identifier(conn: Connection, site_id: int, kind: str, value: str) -> Row[tuple[str]] | None:
+def _identifier(site: Slot, kind: Slot, value: Slot) -> Select[Any]:
+    return select(identifiers.c.profile_id).where(
+        identifiers.c.site_id == site, identifiers.c.kind == kind, identifiers.c.value == value
+    )
+
+
+def fetch_identifier(conn: Connection, site_id: int, kind: str, value: str) -> str | None:
     """The profile (leaf) that an identifier names."""
-    return conn.execute(
-        select(identifiers.c.profile_id).where(
-            identifiers.c.site_id == site_id, identifiers.c.kind == kind, identifiers.c.value == value
-        )
-    ).one_or_none()
+    rows = fetch(conn, _identifier, site_id, kind, value)
+    return rows[0][0] if rows else None

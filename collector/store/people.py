@@ -20,7 +20,7 @@ from collector.domain.explain import (
     UidBinding,
 )
 from collector.store.erasure import Erasures, erase_person
-from collector.store.events import fetch_events_of, fetch_seen_span
+from collector.store.events import fetch_events_of, fetch_first_seen, fetch_last_seen
 from collector.store.identifiers import fetch_claims, fetch_identifier, fetch_identifiers, fetch_merges, fetch_merges_of
 from collector.store.profiles import fetch_cluster, fetch_root, fetch_roots
 from collector.store.schema import bindings, boundaries, devices, events, identifiers, uids, visits
@@ -38,8 +38,7 @@ def find_profile(conn: Connection, site_id: int, kind: str, value: str) -> str |
         mine = select(bindings.c.profile_id).where(bindings.c.site_id == site_id, bindings.c.uid == value)
         leaf = conn.scalar(mine.order_by(bindings.c.since_at.desc(), bindings.c.since_seq.desc()).limit(1))
     else:
-        row = fetch_identifier(conn, site_id, kind, value)
-        leaf = None if row is None else row[0]
+        leaf = fetch_identifier(conn, site_id, kind, value)
     return None if leaf is None else fetch_root(conn, site_id, leaf)
 
 
@@ -51,7 +50,6 @@ def fetch_profile(conn: Connection, site_id: int, profile_id: str) -> Profile | 
     leaves = fetch_cluster(conn, site_id, root)
     ids = [leaf for leaf, _ in leaves]
     first_seen_at = min(seen for _, seen in leaves)
-    span = fetch_seen_span(conn, site_id, ids) or (first_seen_at, first_seen_at)
     return Profile(
         profile_id=root,
         leaves=tuple(leaves),
@@ -81,8 +79,8 @@ def fetch_profile(conn: Connection, site_id: int, profile_id: str) -> Profile | 
         ),
         uids=tuple(dict.fromkeys(row["uid"] for row in _fetch_bindings(conn, site_id, ids))),
         traits=tuple(fetch_traits(conn, site_id, ids)),
-        first_seen_at=min(first_seen_at, span[0]),
-        last_seen_at=span[1],
+        first_seen_at=min(first_seen_at, fetch_first_seen(conn, site_id, ids) or first_seen_at),
+        last_seen_at=fetch_last_seen(conn, site_id, ids) or first_seen_at,
     )
 
 

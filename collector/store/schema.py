@@ -284,11 +284,10 @@ consents = Table(  # what visitors decided; a denial is kept without a UID
     Index("consents_by_uid", "site_id", "uid"),
 )
 
-tombstones = Table(  # keyed hashes of what was erased (R16)
+tombstones = Table(  # keyed hashes, of kind and value, of what was erased (R16)
     "tombstones",
     metadata,
     Column("site_id", Integer, primary_key=True),
-    Column("kind", Text, primary_key=True),
     Column("hash", LargeBinary, primary_key=True),
     Column("erased_at", BigInteger, nullable=False),
 )

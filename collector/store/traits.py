@@ -4,43 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, Dialect, Insert, and_, or_, select
 
 from collector.domain.event import Trust
 from collector.domain.traits import Trait
 from collector.store.dialect import insert_on_conflict
-from collector.store.schema import traits
+from collector.store.prepared import write_rows
+from collector.store.schema import id_bytes, traits
 
 
-def upsert_traits(conn: Connection, site_id: int, profile_id: str, rows: Sequence[Trait]) -> None:
-    """Save traits of a leaf; an older value never replaces a newer one of the same trust (R10)."""
-    if not rows:
-        return
-    statement = insert_on_conflict(conn, traits)
+def _upsert_traits(dialect: Dialect) -> Insert:
+    statement = insert_on_conflict(dialect, traits)
     new = statement.excluded
     is_later = or_(
         traits.c.occurred_at < new.occurred_at,
         and_(traits.c.occurred_at == new.occurred_at, traits.c.event_id < new.event_id),
     )
-    conn.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(traits.primary_key.columns),
-            set_={"value": new.value, "occurred_at": new.occurred_at, "event_id": new.event_id},
-            where=is_later,
-        ),
-        [
-            {
-                "site_id": site_id,
-                "profile_id": profile_id,
-                "name": r.name,
-                "trust": r.trust,
-                "is_claim": r.is_claim,
-                "value": r.value,
-                "occurred_at": r.occurred_at,
-                "event_id": r.event_id,
-            }
-            for r in rows
-        ],
+    return statement.on_conflict_do_update(
+        index_elements=list(traits.primary_key.columns),
+        set_={"value": new.value, "occurred_at": new.occurred_at, "event_id": new.event_id},
+        where=is_later,
+    )
+
+
+def upsert_traits(conn: Connection, site_id: int, profile_id: str, rows: Sequence[Trait]) -> None:
+    """Save traits of a leaf; an older value never replaces a newer one of the same trust (R10)."""
+    leaf = id_bytes(profile_id)
+    write_rows(
+        conn,
+        _upsert_traits,
+        [(site_id, leaf, r.name, int(r.trust), r.is_claim, r.value, r.occurred_at, id_bytes(r.event_id)) for r in rows],
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, delete, func, insert, select, update
+from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, delete, insert, select, update
 
 from collector.domain.visit import Marker, MarkerKind, Session, State
-from collector.store.dialect import insert_on_conflict, insert_or_ignore, write_rows
+from collector.store.dialect import greater, insert_on_conflict, insert_or_ignore, lesser
+from collector.store.prepared import Slot, fetch, run, write_rows
 from collector.store.schema import known_id_bytes, sessions, user_identifications, visits
 
 
@@ -35,12 +37,12 @@ class UserIdentification:
 
 def _upsert_visits(dialect: Dialect) -> Insert:
     statement = insert_on_conflict(dialect, visits)
-    least, most = (func.least, func.greatest) if dialect.name == "postgresql" else (func.min, func.max)
+    new = statement.excluded
     return statement.on_conflict_do_update(
         index_elements=[visits.c.site_id, visits.c.visit_id],
         set_={
-            "started_at": least(visits.c.started_at, statement.excluded.started_at),
-            "last_event_at": most(visits.c.last_event_at, statement.excluded.last_event_at),
+            "started_at": lesser(dialect, visits.c.started_at, new.started_at),
+            "last_event_at": greater(dialect, visits.c.last_event_at, new.last_event_at),
         },
     )
 
@@ -64,58 +66,61 @@ def upsert_visits(conn: Connection, site_id: int, spans: Sequence[VisitSpan]) ->
     )
 
 
+def _insert_user_identification(dialect: Dialect) -> Insert:
+    return insert_or_ignore(dialect, user_identifications)
+
+
 def insert_user_identification(conn: Connection, site_id: int, row: UserIdentification) -> None:
     """Keep an event that says who is there, or that they left."""
     marker = row.marker
-    conn.execute(
-        insert_or_ignore(conn, user_identifications),
-        {
-            "site_id": site_id,
-            "event_id": marker.event_id,
-            "kind": marker.kind,
-            "visit_id": row.visit_id,
-            "device_id": row.device_id,
-            "uid": row.uid,
-            "profile_id": marker.profile_id,
-            "identity_id": marker.identity_id,
-            "cid": row.cid,
-            "at": marker.at,
-            "seq": marker.seq,
-            "occurred_at": marker.occurred_at,
-        },
-    )
+    ids = [known_id_bytes(text) if text else None for text in (row.visit_id, row.device_id, row.uid)]
+    says = (known_id_bytes(marker.profile_id), marker.identity_id, row.cid)
+    times = (marker.at, marker.seq, marker.occurred_at)
+    event_id = known_id_bytes(marker.event_id)
+    write_rows(conn, _insert_user_identification, [(site_id, event_id, marker.kind, *ids, *says, *times)])
+
+
+def _markers(site: Slot, visit: Slot) -> Select[Any]:
+    table = user_identifications
+    columns = (table.c.at, table.c.seq, table.c.occurred_at, table.c.profile_id, table.c.identity_id)
+    return select(table.c.event_id, table.c.kind, *columns).where(table.c.site_id == site, table.c.visit_id == visit)
 
 
 def fetch_markers(conn: Connection, site_id: int, visit_id: str) -> list[Marker]:
     """The events that moved the state of a visit."""
-    table = user_identifications
-    columns = (table.c.at, table.c.seq, table.c.occurred_at, table.c.profile_id, table.c.identity_id)
-    rows = conn.execute(
-        select(table.c.event_id, table.c.kind, *columns).where(table.c.site_id == site_id, table.c.visit_id == visit_id)
-    )
+    rows = fetch(conn, _markers, site_id, visit_id)
     return [Marker(event_id, MarkerKind(kind), *rest) for event_id, kind, *rest in rows]
+
+
+def _delete_sessions(site: Slot, visit: Slot) -> Delete:
+    return delete(sessions).where(sessions.c.site_id == site, sessions.c.visit_id == visit)
+
+
+def _set_state(state: Slot, site: Slot, visit: Slot) -> Update:
+    return update(visits).where(visits.c.site_id == site, visits.c.visit_id == visit).values(state=state)
+
+
+def _insert_sessions(_: Dialect) -> Insert:
+    return insert(sessions)
 
 
 def save_fold(conn: Connection, site_id: int, visit_id: str, state: State, folded: Sequence[Session]) -> None:
     """Replace the state and the sessions of a visit by what its markers fold to."""
-    conn.execute(delete(sessions).where(sessions.c.site_id == site_id, sessions.c.visit_id == visit_id))
-    conn.execute(update(visits).where(visits.c.site_id == site_id, visits.c.visit_id == visit_id).values(state=state))
-    if folded:
-        conn.execute(
-            insert(sessions),
-            [
-                {
-                    "site_id": site_id,
-                    "session_id": session.session_id,
-                    "visit_id": visit_id,
-                    "profile_id": session.profile_id,
-                    "identity_id": session.identity_id,
-                    "started_at": session.started_at,
-                    "ended_at": session.ended_at,
-                }
-                for session in folded
-            ],
+    run(conn, _delete_sessions, site_id, visit_id)
+    run(conn, _set_state, state, site_id, visit_id)
+    rows = [
+        (
+            site_id,
+            known_id_bytes(session.session_id),
+            known_id_bytes(visit_id),
+            known_id_bytes(session.profile_id),
+            session.identity_id,
+            session.started_at,
+            session.ended_at,
         )
+        for session in folded
+    ]
+    write_rows(conn, _insert_sessions, rows)
 
 
 def fetch_visit(conn: Connection, site_id: int, visit_id: str) -> tuple[State, list[Session]] | None:

@@ -175,10 +175,9 @@ def upgrade() -> None:
     op.create_table(
         "tombstones",
         sa.Column("site_id", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.Column("erased_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("site_id", "kind", "hash"),
+        sa.PrimaryKeyConstraint("site_id", "hash"),
     )
     op.create_table(
         "traits",

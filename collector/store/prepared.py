@@ -1,0 +1,118 @@
+"""Statements that are compiled once and then go to the driver.
+
+Building and compiling a Core statement costs ten times what SQLite needs to run it. A statement that recording uses is
+therefore a function from parameters to a Core statement; it is called once for each engine, and its text is kept.
+Ids are text for the caller and bytes for the driver, like everywhere in `store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Dialect,
+    Executable,
+    Insert,
+    Select,
+    bindparam,
+)
+
+from collector.store.schema import Id, id_bytes, id_text
+
+Slot = BindParameter[Any]
+Statement = Callable[..., Executable]
+Write = Callable[[Dialect], Insert]
+ROW_IDS = {"row_id", "merge_id", "quarantine_id", "consent_id"}
+
+
+class _Parameter(NamedTuple):
+    """One parameter of the text: the place of its value among the caller's, or a constant of the statement."""
+
+    place: int | None
+    constant: object
+    is_id: bool
+
+
+class _Prepared(NamedTuple):
+    text: str
+    parameters: tuple[_Parameter, ...]
+    id_columns: frozenset[int]
+
+
+def is_one_of(column: ColumnElement[Any], slots: Sequence[Slot]) -> ColumnElement[bool]:
+    """`column` IN the values of `slots`."""
+    return column.in_([bindparam(slot.key, type_=column.type) for slot in slots])
+
+
+@lru_cache(maxsize=1024)
+def _prepare(dialect: Dialect, statement: Statement, size: int) -> _Prepared:
+    slots: list[Slot] = [bindparam(f"slot_{place}") for place in range(size)]
+    built: Any = statement(*slots)
+    compiled = built.compile(dialect=dialect)
+    constants = compiled.params
+    parameters = tuple(
+        _Parameter(
+            int(name[5:]) if name.startswith("slot_") else None,
+            constants[name],
+            isinstance(compiled.binds[name].type, Id),
+        )
+        for name in compiled.positiontup
+    )
+    columns = built.selected_columns if isinstance(built, Select) else ()
+    id_columns = frozenset(place for place, column in enumerate(columns) if isinstance(column.type, Id))
+    return _Prepared(str(compiled), parameters, id_columns)
+
+
+def run(conn: Connection, statement: Statement, *values: object) -> CursorResult[Any]:
+    """Run `statement` with `values` in the order of its parameters."""
+    prepared = _prepare(conn.dialect, statement, len(values))
+    given = []
+    for place, constant, is_id in prepared.parameters:
+        value = constant if place is None else values[place]
+        given.append(id_bytes(value) if is_id and isinstance(value, str) else value)
+    return conn.exec_driver_sql(prepared.text, tuple(given))
+
+
+def fetch(conn: Connection, statement: Statement, *values: object) -> list[tuple[Any, ...]]:
+    """The rows of a SELECT."""
+    rows = run(conn, statement, *values).all()
+    id_columns = _prepare(conn.dialect, statement, len(values)).id_columns
+    return [
+        tuple(id_text(value) if place in id_columns and value is not None else value for place, value in enumerate(row))
+        for row in rows
+    ]
+
+
+def fetch_by_ids(
+    conn: Connection, statement: Statement, site_id: int, ids: Sequence[str | bytes]
+) -> list[tuple[Any, ...]]:
+    """The rows of a SELECT whose parameters are the site and then any number of ids.
+
+    The number is rounded up to a power of two by repeating the last id, so that a handful of texts serves every group.
+    """
+    if not ids:
+        return []
+    size = 1 << (len(ids) - 1).bit_length()
+    return fetch(conn, statement, site_id, *ids, *[ids[-1]] * (size - len(ids)))
+
+
+@lru_cache(maxsize=64)
+def _write_text(dialect: Dialect, write: Write) -> str:
+    statement = write(dialect)
+    keys = [column.name for column in statement.table.columns if column.name not in ROW_IDS]
+    return str(statement.compile(dialect=dialect, column_keys=keys))
+
+
+def write_rows(conn: Connection, write: Write, rows: Sequence[tuple[object, ...]]) -> None:
+    """Run the insert that `write` builds for each of `rows`.
+
+    A row has a value for each column of the table, in order, but for a row id; ids are bytes already.
+    """
+    if rows:
+        conn.exec_driver_sql(_write_text(conn.dialect, write), list(rows))
