@@ -70,7 +70,8 @@ def load(
     unknown = mentioned - picture.uids.keys()
     if unknown:
         picture.erased_uids = erasures.find(conn, site.site_id, "uid", unknown)
-        contacts = {arrival.contact_id for arrival in arrivals if arrival.contact_id}
+        newcomers = (arrival for arrival in arrivals if any(event.uid in unknown for event in arrival.events))
+        contacts = {arrival.contact_id for arrival in newcomers if arrival.contact_id}
         picture.live_contacts = set(fetch_roots(conn, site.site_id, contacts)) if contacts else set()
     _load_devices_of(picture, picture.uids)
     return picture

@@ -39,6 +39,9 @@ def id_text(raw: bytes) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+known_id_text = lru_cache(maxsize=65_536)(id_text)
+
+
 class Id(TypeDecorator[str]):
     """A UUID: text in Python, 16 bytes in the database."""
 
@@ -198,7 +201,7 @@ visits = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("last_event_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
-    Index("visits_by_device", "site_id", "device_id", "started_at"),
+    Index("visits_by_device", "site_id", "device_id"),
 )
 
 user_identifications = Table(  # the events that move the state of a visit, and the assertions on a device

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, delete, insert, select, update
+from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, delete, insert, or_, select, update
 
 from collector.domain.visit import Marker, MarkerKind, Session, State
 from collector.store.dialect import greater, insert_on_conflict, insert_or_ignore, lesser
@@ -38,8 +38,10 @@ class UserIdentification:
 def _upsert_visits(dialect: Dialect) -> Insert:
     statement = insert_on_conflict(dialect, visits)
     new = statement.excluded
+    is_wider = or_(new.last_event_at > visits.c.last_event_at, new.started_at < visits.c.started_at)
     return statement.on_conflict_do_update(
         index_elements=[visits.c.site_id, visits.c.visit_id],
+        where=is_wider,
         set_={
             "started_at": lesser(dialect, visits.c.started_at, new.started_at),
             "last_event_at": greater(dialect, visits.c.last_event_at, new.last_event_at),

@@ -232,4 +232,4 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("site_id", "visit_id"),
     )
-    op.create_index("visits_by_device", "visits", ["site_id", "device_id", "started_at"], unique=False)
+    op.create_index("visits_by_device", "visits", ["site_id", "device_id"], unique=False)
