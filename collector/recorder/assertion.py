@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import orjson
 
 from collector.domain.event import Assertion, Event, Trust
-from collector.domain.identifiers import sanitise
+from collector.domain.identifiers import Clean
 from collector.domain.identity import (
     Assign,
     Claim,
@@ -43,16 +43,10 @@ class Verdict:
     warnings: tuple[str, ...] = ()
 
 
-def assert_identity(picture: Picture, trust: Trust, event: Event, leaf: str | None) -> Verdict | None:
-    """Apply R1 and R4-R14 to one event of the profile `leaf` (None: a server that knows no UID).
-
-    None means that the event is about somebody who was erased after it occurred: it is to be suppressed (R16).
-    """
+def assert_identity(picture: Picture, trust: Trust, event: Event, leaf: str | None, clean: Clean) -> Verdict:
+    """Apply R4-R14 to one event of the profile `leaf` (None: a server that knows no UID), after R1 made it `clean`."""
     picture.flush()
-    clean = sanitise(event.assertion or Assertion())
     claimed = clean.assertion
-    if _is_erased(picture, event, claimed):
-        return None
     if leaf is None:
         leaf = _leaf_for_server(picture, claimed, event)
     kind = marker_kind(event)
@@ -78,8 +72,8 @@ def assert_identity(picture: Picture, trust: Trust, event: Event, leaf: str | No
     return Verdict(decision.leaf, (*clean.warnings, *decision.warnings))
 
 
-def _is_erased(picture: Picture, event: Event, claimed: Assertion) -> bool:
-    """R16: the person was erased after this event occurred."""
+def is_erased(picture: Picture, event: Event, claimed: Assertion) -> bool:
+    """R16: whoever the event says it is about was erased after it occurred."""
     said = [(kind, value) for kind, value in (("cid", claimed.cid), ("email", claimed.email)) if value is not None]
     erased_at = picture.erasures.fetch_time(picture.conn, picture.site.site_id, said)
     return erased_at is not None and event.occurred_at < erased_at

@@ -13,12 +13,13 @@ from dataclasses import replace
 import orjson
 from sqlalchemy import Connection
 
-from collector.domain.event import Arrival, Event, EventCode, Outcome, Receipt, Rejection
+from collector.domain.event import Arrival, Assertion, Event, EventCode, Outcome, Receipt, Rejection
+from collector.domain.identifiers import Clean, sanitise
 from collector.domain.privacy import tellable
 from collector.domain.recognition import BEGINNING, Device, Moment, born_at, is_younger, profile_at, recognise
 from collector.domain.site import Site
 from collector.domain.visit import MarkerKind, marker_kind
-from collector.recorder.assertion import assert_identity, back_fill_on_arrival, mark
+from collector.recorder.assertion import assert_identity, back_fill_on_arrival, is_erased, mark
 from collector.recorder.picture import Picture
 from collector.store.devices import (
     KnownUid,
@@ -148,12 +149,13 @@ def _record_event(
     leaf = None
     is_visitor = not arrival.bot or picture.site.settings.bots == "include"
     if is_visitor and (event.uid is not None or event.assertion is not None):
+        clean = sanitise(event.assertion) if event.assertion is not None else None
+        if clean is not None and is_erased(picture, event, clean.assertion):
+            return Outcome(index, event.event_id, "suppressed", "erased")
         if event.uid is not None:
             leaf = _leaf_of(picture, arrival, device_id, event)
-        if event.assertion is not None or marker_kind(event) is not None:
-            verdict = assert_identity(picture, arrival.trust, event, leaf)
-            if verdict is None:
-                return Outcome(index, event.event_id, "suppressed", "erased")
+        if clean is not None or marker_kind(event) is not None:
+            verdict = assert_identity(picture, arrival.trust, event, leaf, clean or Clean(Assertion()))
             leaf, warnings = verdict.leaf, (*verdict.warnings, *warnings)  # the first one is told
     picture.arrived[event.event_id] = event
     picture.event_rows.append(event_row(picture.site.site_id, event, leaf, arrival.received_at, arrival.bot, warnings))

@@ -16,12 +16,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, create_engine, event, make_url
 from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool, StaticPool
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["Database", "DatabaseError", "UnsupportedDatabase", "sqlite_path"]  # the error for callers without SQL
 
@@ -72,6 +74,14 @@ def _empty_log(driver_connection: Any) -> bool:
     return not busy
 
 
+def _open_readers(path: Path) -> AsyncEngine:
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - half a second that commands do not pay
+
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    _on_connect(engine.sync_engine, READER_PRAGMAS, "BEGIN")
+    return engine
+
+
 class Database:
     """An open database. Call `close` when done; `write` and `transact` are the only ways to change it."""
 
@@ -83,8 +93,7 @@ class Database:
             f"sqlite:///{self.path}", poolclass=StaticPool, connect_args={"check_same_thread": False}
         )
         _on_connect(self._writer, WRITER_PRAGMAS, "BEGIN IMMEDIATE")
-        self._readers = create_async_engine(f"sqlite+aiosqlite:///{self.path}")
-        _on_connect(self._readers.sync_engine, READER_PRAGMAS, "BEGIN")
+        self._readers: AsyncEngine | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._connection: Connection | None = None
         self._since_checkpoint = 0
@@ -108,6 +117,8 @@ class Database:
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `query` on a read-only connection, in a snapshot of its own."""
+        if self._readers is None:
+            self._readers = _open_readers(self.path)
         async with self._readers.connect() as connection:
             return await connection.run_sync(query, *args, **kwargs)
 
@@ -179,7 +190,8 @@ class Database:
 
     async def close(self) -> None:
         """Close readers, then the writer."""
-        await self._readers.dispose()
+        if self._readers is not None:
+            await self._readers.dispose()
         await asyncio.get_running_loop().run_in_executor(self._thread, self.close_now)
 
     def close_now(self) -> None:

@@ -6,16 +6,19 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, or_, select, update
 
-from collector.store.dialect import insert_on_conflict
+from collector.store.dialect import insert_on_conflict, insert_or_ignore
 from collector.store.prepared import Slot, fetch_by_ids, is_one_of
 from collector.store.profiles import fetch_cluster
 from collector.store.schema import (
     bindings,
+    boundaries,
     claims,
     consents,
+    devices,
     events,
+    id_text,
     identifiers,
     merges,
     profiles,
@@ -25,6 +28,7 @@ from collector.store.schema import (
     traits,
     uids,
     user_identifications,
+    visits,
 )
 
 
@@ -42,6 +46,10 @@ class Erasures:
 
     def _hash(self, kind: str, value: str) -> bytes:
         return hashlib.blake2b(f"{kind}\0{value}".encode(), key=self._key, digest_size=16).digest()
+
+    def nobody(self, uid: str) -> str:
+        """The id of the profile that stands in for whoever was erased from a UID that others use too."""
+        return id_text(self._hash("nobody", uid))
 
     def find(self, conn: Connection, site_id: int, kind: str, values: Iterable[str]) -> set[str]:
         """Those of `values` that were erased at any time."""
@@ -72,36 +80,70 @@ class Erasures:
 
 
 def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, now: int) -> dict[str, int]:
-    """Delete the whole cluster of `root`, its events and its quarantine rows; returns counts by table.
+    """Delete the whole cluster of `root`, its events and its quarantine rows; returns rows deleted by table.
 
-    What remains are tombstones. The bytes leave the file with `Database.scrub`, which the caller runs afterwards.
+    What remains are tombstones. The bytes leave the files with `Database.scrub`, which the caller runs afterwards.
     """
     leaves = [leaf for leaf, _ in fetch_cluster(conn, site_id, root)]
-    spoken = list(conn.scalars(select(bindings.c.uid).where(_of(bindings, site_id, leaves)).distinct()))
+    spoken = set(conn.scalars(select(bindings.c.uid).where(_of(bindings, site_id, leaves))))
+    spoken -= _leave_to_others(conn, site_id, leaves, spoken, erasures, now)
+    used = set(conn.scalars(select(uids.c.device_id).where(uids.c.site_id == site_id, uids.c.uid.in_(spoken)))) - {None}
     held = conn.execute(select(identifiers.c.kind, identifiers.c.value).where(_of(identifiers, site_id, leaves))).all()
     claimed = conn.execute(select(claims.c.kind, claims.c.value).where(_of(claims, site_id, leaves))).all()
     erasures.insert(conn, site_id, "uid", spoken, now)
     for kind in ("cid", "email"):
         erasures.insert(conn, site_id, kind, [value for k, value in held if k == kind], now)
-    erased = {"quarantine": _erase_quarantine(conn, site_id, spoken, [value for _, value in (*held, *claimed)])}
+    erased = {"quarantine": _erase_quarantine(conn, site_id, [*spoken, *(value for _, value in (*held, *claimed))])}
     for table in (events, user_identifications, sessions, traits, claims, identifiers, bindings, profiles):
-        erased[table.name] = conn.execute(delete(table).where(_of(table, site_id, leaves))).rowcount
-    erased["consents"] = conn.execute(
-        delete(consents).where(consents.c.site_id == site_id, consents.c.uid.in_(spoken))
-    ).rowcount
-    erased["uids"] = conn.execute(delete(uids).where(uids.c.site_id == site_id, uids.c.uid.in_(spoken))).rowcount
+        erased[str(table.name)] = conn.execute(delete(table).where(_of(table, site_id, leaves))).rowcount
+    for table in (consents, uids):
+        is_theirs = (table.c.site_id == site_id) & table.c.uid.in_(spoken)
+        erased[str(table.name)] = conn.execute(delete(table).where(is_theirs)).rowcount
     journal = or_(merges.c.winner_id.in_(leaves), merges.c.loser_id.in_(leaves))
     erased["merges"] = conn.execute(delete(merges).where(merges.c.site_id == site_id, journal)).rowcount
+    return erased | _forget_devices(conn, site_id, used, spoken)
+
+
+def _leave_to_others(
+    conn: Connection, site_id: int, leaves: Sequence[str], spoken: set[str], erasures: Erasures, now: int
+) -> set[str]:
+    """UIDs through which somebody else spoke too: they stay, and late events of the erased person are nobody's."""
+    others = select(bindings.c.uid).where(
+        bindings.c.site_id == site_id, bindings.c.uid.in_(spoken), bindings.c.profile_id.not_in(leaves)
+    )
+    shared = set(conn.scalars(others))
+    for uid in shared:
+        nobody = erasures.nobody(uid)
+        values = {"site_id": site_id, "profile_id": nobody, "first_seen_at": now}
+        conn.execute(insert_or_ignore(conn, profiles), values)
+        conn.execute(
+            update(bindings).where(_of(bindings, site_id, leaves), bindings.c.uid == uid).values(profile_id=nobody)
+        )
+    return shared
+
+
+def _forget_devices(conn: Connection, site_id: int, used: set[str], erased_uids: set[str]) -> dict[str, int]:
+    """Devices that nobody else used go, with their epochs and visits; the others forget the UIDs that were erased."""
+    shared = set(conn.scalars(select(uids.c.device_id).where(uids.c.site_id == site_id, uids.c.device_id.in_(used))))
+    conn.execute(
+        update(devices)
+        .where(devices.c.site_id == site_id, devices.c.youngest_uid.in_(erased_uids))
+        .values(youngest_uid=None)
+    )
+    erased = {}
+    for table in (devices, boundaries, visits):
+        is_theirs = (table.c.site_id == site_id) & table.c.device_id.in_(used - shared)
+        erased[str(table.name)] = conn.execute(delete(table).where(is_theirs)).rowcount
     return erased
 
 
-def _of(table, site_id: int, leaves: Sequence[str]):  # type: ignore[no-untyped-def]
+def _of(table: Table, site_id: int, leaves: Sequence[str]) -> ColumnElement[bool]:
     return (table.c.site_id == site_id) & table.c.profile_id.in_(leaves)
 
 
-def _erase_quarantine(conn: Connection, site_id: int, uids_spoken: Sequence[str], values: Sequence[str]) -> int:
+def _erase_quarantine(conn: Connection, site_id: int, values: Sequence[str]) -> int:
     """Refused events that carry one of the person's UIDs or identifiers in their raw bytes."""
-    needles = [text.lower().encode() for text in (*uids_spoken, *values)]
+    needles = [text.lower().encode() for text in values]
     rows = conn.execute(
         select(quarantine.c.quarantine_id, quarantine.c.raw).where(quarantine.c.site_id == site_id)
     ).all()

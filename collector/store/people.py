@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, RowMapping, delete, select, update
+from sqlalchemy import Connection, RowMapping, select
 
 from collector.domain.event import Trust
 from collector.domain.explain import (
@@ -23,7 +23,7 @@ from collector.store.erasure import Erasures, erase_person
 from collector.store.events import fetch_events_of, fetch_first_seen, fetch_last_seen
 from collector.store.identifiers import fetch_claims, fetch_identifier, fetch_identifiers, fetch_merges, fetch_merges_of
 from collector.store.profiles import fetch_cluster, fetch_root, fetch_roots
-from collector.store.schema import bindings, boundaries, devices, events, identifiers, uids, visits
+from collector.store.schema import bindings, events, identifiers
 from collector.store.traits import fetch_traits
 
 
@@ -151,27 +151,7 @@ def erase_profile(
     root = fetch_root(conn, site_id, profile_id)
     if root is None:
         return None
-    leaves = [leaf for leaf, _ in fetch_cluster(conn, site_id, root)]
-    spoken = {row["uid"] for row in _fetch_bindings(conn, site_id, leaves)}
-    used = set(conn.scalars(select(uids.c.device_id).where(uids.c.site_id == site_id, uids.c.uid.in_(spoken))))
-    erased = erase_person(conn, site_id, root, erasures, now)
-    erased |= _forget_devices(conn, site_id, used - {None}, spoken)
-    return {str(table): count for table, count in erased.items()}  # SQLAlchemy's names are not quite plain text
-
-
-def _forget_devices(conn: Connection, site_id: int, used: Iterable[str], erased_uids: Iterable[str]) -> dict[str, int]:
-    """Devices that nobody else used go, with their epochs and visits; the others forget the UIDs that were erased."""
-    shared = set(conn.scalars(select(uids.c.device_id).where(uids.c.site_id == site_id, uids.c.device_id.in_(used))))
-    alone = set(used) - shared
-    conn.execute(
-        update(devices)
-        .where(devices.c.site_id == site_id, devices.c.youngest_uid.in_(erased_uids))
-        .values(youngest_uid=None)
-    )
-    return {
-        table.name: conn.execute(delete(table).where(table.c.site_id == site_id, table.c.device_id.in_(alone))).rowcount
-        for table in (devices, boundaries, visits)
-    }
+    return erase_person(conn, site_id, root, erasures, now)
 
 
 def _fetch_bindings(conn: Connection, site_id: int, leaves: Sequence[str]) -> Sequence[RowMapping]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDictProxy
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector import metrics
@@ -100,12 +101,25 @@ class RememberingRecorder:
 
 
 @dataclass(frozen=True)
+class Reply:
+    """A response, read to its end."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
 class Failure:
     """A refused request as its sender sees it."""
 
     status: int
     code: str
-    headers: dict[str, str]
+    headers: CIMultiDictProxy[str]
     is_retryable: bool
 
 
@@ -124,32 +138,32 @@ class Place:
     def now(self) -> int:
         return self.clock[0]
 
-    async def ask(self, method: str, path: str, headers: dict[str, str] | None = None, data: Any = None) -> Any:
-        """A request; the response with its body read."""
+    async def ask(self, method: str, path: str, headers: dict[str, str] | None = None, data: Any = None) -> Reply:
+        """A request and its reply."""
         async with self.session.request(method, self.url + path, headers=headers, data=data) as response:
-            await response.read()
-            return response
+            return Reply(response.status, response.headers, await response.read())
 
-    async def post(self, body: Any, site: str = SITE.write_key, **headers: str) -> Any:
+    async def post(self, body: Any, site: str = SITE.write_key, **headers: str) -> Reply:
         """A batch from a page of the site, unless headers (`_` for `-`) say otherwise; "" leaves one out."""
         said = {"Origin": ORIGIN} | PLAIN | {name.replace("_", "-"): value for name, value in headers.items()}
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        data = json.dumps(body).encode() if isinstance(body, dict) else body
         return await self.ask("POST", f"/v1/collect?site={site}", {k: v for k, v in said.items() if v}, data)
 
-    async def sends(self, *events: Any, device: str | None = None, cookies: str = "", **headers: str) -> Any:
+    async def sends(self, *events: Any, device: str | None = None, cookies: str = "", **headers: str) -> Reply:
         """Events, as the SDK sends them."""
         body = {"sent_at": self.now, "events": list(events)} | ({"device": device} if device else {})
         return await self.post(body, Cookie=cookies, **headers)
 
-    async def is_refused(self, response: Any) -> Failure:
-        """The failure that `response` is, in the one shape of failures."""
-        document = json.loads(await response.read())
-        assert set(document) == {"error"}
-        error = document["error"]
-        assert set(error) == {"code", "message", "request_id", "retryable"}
-        assert response.headers["X-Request-Id"] == error["request_id"] != ""
-        assert response.headers["Cache-Control"] == "no-store"
-        return Failure(response.status, error["code"], dict(response.headers), error["retryable"])
+
+def refused(reply: Reply) -> Failure:
+    """The failure that `reply` is, in the one shape of failures."""
+    document = reply.json
+    assert set(document) == {"error"}
+    error = document["error"]
+    assert set(error) == {"code", "message", "request_id", "retryable"}
+    assert reply.headers["X-Request-Id"] == error["request_id"] != ""
+    assert reply.headers["Cache-Control"] == "no-store"
+    return Failure(reply.status, error["code"], reply.headers, error["retryable"])
 
 
 @asynccontextmanager
@@ -211,7 +225,7 @@ async def open_place(
         await runner.cleanup()
 
 
-def set_cookies_of(response: Any) -> dict[str, str]:
+def set_cookies_of(response: Reply) -> dict[str, str]:
     """Name to the whole Set-Cookie header."""
     return {header.partition("=")[0]: header for header in response.headers.getall("Set-Cookie", [])}
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
+import io
 import zlib
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from collector.domain.event import EventCode, Outcome
 from collector.domain.site import Site
 from collector.recorder import QueueFull, StorageUnavailable
 from collector.web.limits import Limits
-from tests.http.edge_place import ORIGIN, PLAIN, SITE, Place, counts, growth, open_place, with_settings
+from tests.http.edge_place import ORIGIN, PLAIN, SITE, Place, counts, growth, open_place, refused, with_settings
 from tests.unit.wire_samples import batch, event, user
 
 DISABLED = Site(5, "old", "key-of_the-past", b"", (ORIGIN,), SITE.settings, disabled=True)
@@ -25,7 +26,7 @@ async def test_a_good_batch_is_recorded_and_counted(place: Place) -> None:
     sent = [event(), event()]
     response = await place.sends(*sent)
     assert response.status == 200
-    assert json.loads(await response.read()) == {
+    assert response.json == {
         "accepted": 2,
         "duplicate": 0,
         "quarantined": 0,
@@ -43,7 +44,7 @@ async def test_a_bad_event_is_quarantined_and_its_neighbours_stored(place: Place
     bad = event(seq="x")
     response = await place.sends(event(), bad, event())
     assert response.status == 200
-    reply = json.loads(await response.read())
+    reply = response.json
     assert (reply["accepted"], reply["quarantined"]) == (2, 1)
     assert reply["results"] == [
         {"index": 1, "event_id": bad["event_id"], "status": "quarantined", "code": "invalid_field", "field": "seq"}
@@ -55,7 +56,7 @@ async def test_a_bad_event_is_quarantined_and_its_neighbours_stored(place: Place
 async def test_warnings_are_told(place: Place) -> None:
     sent = event()
     place.recorder.outcomes = (Outcome(0, sent["event_id"], "warned", "blocked_identifier"),)
-    reply = json.loads(await (await place.sends(sent)).read())
+    reply = (await place.sends(sent)).json
     assert reply["accepted"] == 1
     assert reply["results"] == [
         {"index": 0, "event_id": sent["event_id"], "status": "warned", "code": "blocked_identifier", "field": ""}
@@ -71,7 +72,7 @@ async def test_unknown_key_and_disabled_site() -> None:
             (DISABLED.write_key, 403, "site_disabled"),
         ]:
             before = counts()
-            failure = await place.is_refused(await place.post(batch(event()), site=key))
+            failure = refused(await place.post(batch(event()), site=key))
             assert (failure.status, failure.code, failure.is_retryable) == (status, code, False)
             assert failure.headers["Access-Control-Allow-Origin"] == ORIGIN, "the page must be able to read why"
             assert growth(before) == {"received": 1, "refused": 1, f"refused {code}": 1}
@@ -87,7 +88,7 @@ async def test_a_key_is_found_wherever_it_stands_in_the_query(place: Place) -> N
 async def test_an_origin_that_is_not_listed_gets_nothing(place: Place) -> None:
     for origin in ("https://evil.example", "null", "https://shop.example:8443", "http://shop.example", "*"):
         before = counts()
-        failure = await place.is_refused(await place.post(batch(event()), Origin=origin))
+        failure = refused(await place.post(batch(event()), Origin=origin))
         assert (failure.status, failure.code) == (403, "origin_not_allowed")
         assert "Access-Control-Allow-Origin" not in failure.headers
         assert growth(before) == {"received": 1, "refused": 1, "refused origin_not_allowed": 1}
@@ -102,14 +103,14 @@ async def test_other_methods_and_unknown_routes(place: Place) -> None:
         ("POST", "/sdk.js", "GET, HEAD"),
         ("OPTIONS", "/healthz", "GET, HEAD"),
     ]:
-        failure = await place.is_refused(await place.ask(method, path))
+        failure = refused(await place.ask(method, path))
         assert (failure.status, failure.code) == (405, "method_not_allowed")
         assert failure.headers["Allow"] == allowed
     for path in ("/", "/v1", "/v1/collect/", "/v2/collect", "/<script>", "/sdk/1.2.3/other.js", "/%00"):
         response = await place.ask("GET", path)
-        failure = await place.is_refused(response)
+        failure = refused(response)
         assert (failure.status, failure.code) == (404, "not_found")
-        assert b"script" not in await response.read(), "never an echo"
+        assert b"script" not in response.body, "never an echo"
 
 
 @pytest.mark.parametrize(
@@ -137,13 +138,13 @@ async def test_json_and_plain_text_are_taken(place: Place, content_type: str) ->
     ],
 )
 async def test_other_content_types_are_refused(place: Place, content_type: str) -> None:
-    failure = await place.is_refused(await place.post(batch(event()), Content_Type=content_type))
+    failure = refused(await place.post(batch(event()), Content_Type=content_type))
     assert (failure.status, failure.code) == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "x-gzip", "zstd", "nonsense"])
 async def test_other_encodings_are_refused(place: Place, encoding: str) -> None:
-    failure = await place.is_refused(await place.post(batch(event()), Content_Encoding=encoding))
+    failure = refused(await place.post(batch(event()), Content_Encoding=encoding))
     assert (failure.status, failure.code) == (415, "unsupported_encoding")
 
 
@@ -168,7 +169,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("kind", BROKEN)
 async def test_broken_gzip(place: Place, kind: str) -> None:
-    failure = await place.is_refused(await place.post(BROKEN[kind], Content_Encoding="gzip"))
+    failure = refused(await place.post(BROKEN[kind], Content_Encoding="gzip"))
     assert (failure.status, failure.code) == (400, "malformed_gzip")
 
 
@@ -183,7 +184,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("kind", BOMBS)
 async def test_bombs_and_several_members(place: Place, kind: str) -> None:
-    failure = await place.is_refused(await place.post(BOMBS[kind], Content_Encoding="gzip"))
+    failure = refused(await place.post(BOMBS[kind], Content_Encoding="gzip"))
     expected = (400, "malformed_json") if kind == "nested" else (413, "body_too_large")
     assert (failure.status, failure.code) == expected
 
@@ -192,13 +193,13 @@ async def test_a_body_may_have_512_kib(place: Place) -> None:
     limit = 512 * 1024
     data = batch(event())
     assert (await place.post(data + b" " * (limit - len(data)))).status == 200
-    failure = await place.is_refused(await place.post(data + b" " * (limit - len(data) + 1)))
+    failure = refused(await place.post(data + b" " * (limit - len(data) + 1)))
     assert (failure.status, failure.code) == (413, "body_too_large")
 
 
 async def test_the_reply_to_a_huge_body_arrives_and_the_connection_lives(place: Place) -> None:
     for _ in range(3):
-        failure = await place.is_refused(await place.post(b" " * 5_000_000))
+        failure = refused(await place.post(io.BytesIO(b" " * 5_000_000)))
         assert failure.code == "body_too_large"
     assert (await place.sends(event())).status == 200
 
@@ -208,7 +209,7 @@ async def test_a_huge_body_without_a_length_is_refused_as_it_comes(place: Place)
         for _ in range(40):
             yield b" " * 65_536
 
-    failure = await place.is_refused(
+    failure = refused(
         await place.ask("POST", f"/v1/collect?site={SITE.write_key}", {"Origin": ORIGIN} | PLAIN, endless())
     )
     assert (failure.status, failure.code) == (413, "body_too_large")
@@ -219,7 +220,7 @@ async def test_a_huge_body_without_a_length_is_refused_as_it_comes(place: Place)
 )
 async def test_malformed_json_is_kept_for_a_look(place: Place, body: bytes) -> None:
     before = counts()
-    failure = await place.is_refused(await place.post(body))
+    failure = refused(await place.post(body))
     assert (failure.status, failure.code) == (400, "malformed_json")
     assert place.recorder.raw == [(SITE.site_id, "malformed_json", body)]
     assert growth(before) == {"received": 1, "refused": 1, "refused malformed_json": 1}
@@ -232,7 +233,7 @@ async def test_no_more_than_64_kib_of_it_are_kept(place: Place) -> None:
 
 async def test_501_events_are_too_many_and_all_are_counted(place: Place) -> None:
     before = counts()
-    failure = await place.is_refused(await place.post({"events": [1] * 501}))
+    failure = refused(await place.post({"events": [1] * 501}))
     assert (failure.status, failure.code, failure.is_retryable) == (413, "too_many_events", False)
     assert place.recorder.raw == []
     assert growth(before) == {"received": 501, "refused": 501, "refused too_many_events": 501}
@@ -251,27 +252,33 @@ async def test_storage_that_cannot_is_503_with_a_time_to_wait(
 ) -> None:
     place.recorder.fails = failure
     before = counts()
-    refused = await place.is_refused(await place.sends(event(), event()))
-    assert (refused.status, refused.code, refused.is_retryable) == (status, code, True)
-    assert int(refused.headers["Retry-After"]) >= 1
-    assert refused.headers["Access-Control-Allow-Origin"] == ORIGIN
-    assert "Retry-After" in refused.headers["Access-Control-Expose-Headers"]
+    answer = refused(await place.sends(event(), event()))
+    assert (answer.status, answer.code, answer.is_retryable) == (status, code, True)
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "Retry-After" in answer.headers["Access-Control-Expose-Headers"]
     assert growth(before) == {"received": 2, "refused": 2, f"refused {code}": 2}
-    malformed = await place.is_refused(await place.post(b"{"))
+    malformed = refused(await place.post(b"{"))
     assert malformed.code == code, "what cannot be kept now is to be sent again"
 
 
-async def test_a_bug_is_500_with_fixed_text_and_a_request_id(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_bug_is_500_with_fixed_text_and_a_request_id(place: Place) -> None:
     place.recorder.fails = RuntimeError("a detail of ours")
     before = counts()
-    response = await place.sends(event(title="a secret of theirs"))
-    failure = await place.is_refused(response)
+    with capture_logs() as logged:
+        response = await place.sends(event(title="a secret of theirs"))
+    failure = refused(response)
     assert (failure.status, failure.code, failure.is_retryable) == (500, "internal", True)
     assert failure.headers["Access-Control-Allow-Origin"] == ORIGIN
-    assert b"ours" not in await response.read()
-    logged = "".join(capsys.readouterr())
-    assert failure.headers["X-Request-Id"] in logged
-    assert "theirs" not in logged, "no bodies in the log"
+    assert b"ours" not in response.body
+    (entry,) = logged
+    assert entry == {
+        "event": "request_failed",
+        "log_level": "error",
+        "request_id": failure.headers["X-Request-Id"],
+        "route": "collect",
+        "exc_info": place.recorder.fails,
+    }
     assert growth(before) == {"received": 1, "refused": 1, "refused internal": 1}
 
 
@@ -280,7 +287,7 @@ async def test_too_fast_is_429_with_a_time_to_wait(kind: str) -> None:
     async with open_place(limits=Limits(**{kind: 0.2})) as place:  # two at once, then one in five seconds
         assert [(await place.sends(event())).status for _ in range(2)] == [200, 200]
         before = counts()
-        failure = await place.is_refused(await place.sends(event()))
+        failure = refused(await place.sends(event()))
         assert (failure.status, failure.code, failure.is_retryable) == (429, "rate_limited", True)
         assert 1 <= int(failure.headers["Retry-After"]) <= 5
         assert failure.headers["Access-Control-Allow-Origin"] == ORIGIN
@@ -291,7 +298,7 @@ async def test_identifying_too_often_costs_the_assertion_and_never_the_event() -
     async with open_place(limits=Limits(identify_per_device=2)) as place:
         said = [user("identify", {"customer_id": f"c{number}"}) for number in range(4)]
         response = await place.sends(*said, event())
-        assert json.loads(await response.read())["accepted"] == 5
+        assert response.json["accepted"] == 5
         (arrival,) = place.recorder.arrivals
         assert [made.assertion is not None for made in arrival.events] == [True, True, False, False, False]
         assert [made.warnings for made in arrival.events[2:]] == [("identify_rate_limited",)] * 2 + [()]

@@ -117,6 +117,21 @@ async def test_everybody_else_is_as_before(stage: Stage, transport: StoreTranspo
     assert after == before
 
 
+async def test_whoever_shares_the_uid_keeps_it_and_does_not_inherit_what_comes_late(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    browser = await ada_lives(stage)
+    late = browser.letter([browser.stamp("product", "view")])
+    await bob_lives(stage, browser)
+    erase(transport, stage.now)
+    bob = await stage.person(cid=BOB)
+    seen = await browser.tracks("page", "view")
+    await browser.delivers(late)
+    assert browser.last_answer is not None
+    assert browser.last_answer.accepted == 1
+    assert set((await stage.person(cid=BOB)).events) == {*bob.events, seen}
+
+
 async def test_whoever_shares_the_device_keeps_it(stage: Stage, transport: StoreTransport) -> None:
     browser = await ada_lives(stage)
     await browser.resets()

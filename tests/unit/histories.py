@@ -14,7 +14,7 @@ from typing import Literal
 
 from hypothesis import strategies as st
 
-from collector.domain.event import Assertion, Event, UidOrigin
+from collector.domain.event import Assertion, Event, Trust, UidOrigin
 from collector.domain.recognition import born_at
 
 START_MS = 1_772_442_000_000
@@ -25,17 +25,20 @@ Loss = Literal["script", "device", "contact", "server", "all"]
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing that happens in a browser. `what` is view, says, submits, resets, signs_out or loses."""
+    """One thing that happens in a browser. `what` is view, says, submits, resets, signs_out or loses; what is `vouched`
+    for by the site's server is believed more than what a browser says.
+    """
 
     what: str
     cid: str | None = None
     email: str | None = None
     loss: Loss | None = None
     after_ms: int = 1000
+    vouched: bool = False
 
     def __repr__(self) -> str:
-        said = " ".join(str(value) for value in (self.cid, self.email, self.loss) if value)
-        return f"<{self.what}{' ' + said if said else ''} +{self.after_ms // 1000}s>"
+        said = [self.what, self.cid, self.email, self.loss, self.vouched and "vouched", f"+{self.after_ms // 1000}s"]
+        return f"<{' '.join(str(value) for value in said if value)}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Tracked:
     event: Event | None
     sdk_device: str
     loss: Loss | None = None
+    trust: Trust = Trust.BROWSER
 
 
 @dataclass(slots=True)
@@ -75,7 +79,8 @@ class Actor:
             self.uid, self.origin = self._mint(), "reset"
         self.visit = self.visit or self._mint()
         self.seq += 1
-        self.tracked.append(Tracked(self._event(act), self.device))
+        trust = Trust.SIGNED_TOKEN if act.vouched else Trust.BROWSER
+        self.tracked.append(Tracked(self._event(act), self.device, trust=trust))
 
     def _event(self, act: Act) -> Event:
         category, action = {
@@ -123,8 +128,8 @@ def anybodys_acts() -> st.SearchStrategy[list[Act]]:
     act = st.one_of(
         st.builds(Act, st.just("view"), after_ms=PAUSES),
         st.builds(Act, st.just("says"), cid=cids, after_ms=PAUSES),
-        st.builds(Act, st.just("says"), cid=cids, email=emails, after_ms=PAUSES),
-        st.builds(Act, st.just("submits"), email=emails, after_ms=PAUSES),
+        st.builds(Act, st.just("says"), cid=cids, email=emails, after_ms=PAUSES, vouched=st.booleans()),
+        st.builds(Act, st.just("submits"), email=emails, after_ms=PAUSES, vouched=st.booleans()),
         st.builds(Act, st.sampled_from(["resets", "signs_out"]), after_ms=PAUSES),
         st.builds(
             Act,

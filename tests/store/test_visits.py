@@ -1,0 +1,142 @@
+"""Visits, sessions and states end the same in whatever order, and however often, their events are delivered."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from collector.domain.site import Site
+from collector.store import schema
+from collector.store.database import Database
+from tests.stage import Browser, Stage
+from tests.store_transport import StoreTransport, add_site
+
+Events = list[dict[str, Any]]
+
+
+async def _signs_in_and_out(p: Browser) -> None:
+    await p.tracks()
+    await p.says("x")
+    await p.signs_out()
+    await p.tracks()
+
+
+async def _two_customers(p: Browser) -> None:
+    await p.says("x")
+    await p.says("x", action="identify")
+    await p.says("y")
+    await p.tracks()
+
+
+async def _hint_and_reset(p: Browser) -> None:
+    await p.says("x")
+    await p.resets()
+    await p.informs("y")
+    await p.tracks()
+
+
+async def _only_a_hint(p: Browser) -> None:
+    await p.tracks()
+    await p.informs("x")
+    await p.signs_out()
+
+
+async def _signs_in_after_a_reset(p: Browser) -> None:
+    await p.says("x")
+    await p.resets()
+    await p.says("y")
+
+
+STORIES = {
+    _signs_in_and_out: ("Recognized", [("x", False)]),
+    _two_customers: ("Authenticated", [("x", False), ("y", True)]),
+    _hint_and_reset: ("Recognized", [("x", False)]),
+    _only_a_hint: ("Recognized", []),
+    _signs_in_after_a_reset: ("Authenticated", [("x", False), ("y", True)]),
+}
+
+sites = itertools.count(1)
+
+
+def look_at(database: Database, site: Site, visit_id: str) -> tuple[Any, ...]:
+    """The span of the visit, and times of its sessions."""
+    visits, sessions = schema.visits, schema.sessions
+    span = select(visits.c.started_at, visits.c.last_event_at, visits.c.state).where(visits.c.site_id == site.site_id)
+    times = select(sessions.c.session_id, sessions.c.identity_id, sessions.c.started_at, sessions.c.ended_at).where(
+        sessions.c.site_id == site.site_id, sessions.c.visit_id == visit_id
+    )
+    return database.transact(
+        lambda conn: (
+            tuple(conn.execute(span.where(visits.c.visit_id == visit_id)).one()),
+            tuple(sorted(tuple(row) for row in conn.execute(times))),
+        )
+    )
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__.strip("_"))
+async def test_order_and_repetition_of_deliveries_do_not_matter(story: Any, quick_database: Database) -> None:
+    seen = set()
+    for order in itertools.permutations(range(4)):
+        transport = StoreTransport(quick_database, add_site(quick_database, f"site-{next(sites)}"))
+        p = Browser(Stage(transport), offline=True)
+        await story(p)
+        places = [place for place in order if place < len(p.outbox)]
+        await p.sends([*places, places[0]], one_by_one=True)
+        assert await transport.look_at_visit(p.visit) == STORIES[story], f"delivered as {places}"
+        seen.add(look_at(quick_database, transport.site, p.visit))
+    assert len(seen) == 1, "spans or session times depend on the order"
+
+
+async def test_late_events_widen_a_visit_at_both_ends(database: Database, transport: StoreTransport) -> None:
+    stage = Stage(transport)
+    p = Browser(stage, offline=True)
+    for _ in range(3):
+        await p.tracks()
+        stage.passes(minutes=1)
+    first, last = p.outbox[0]["at"], p.outbox[2]["at"]
+    await p.sends([1, 2, 0], one_by_one=True)
+    (span, _) = look_at(database, transport.site, p.visit)
+    assert span == (first, last, "Anonymous")
+
+
+async def test_visits_of_a_device_are_kept_apart(stage: Stage, transport: StoreTransport) -> None:
+    p = stage.browser()
+    await p.says("x")
+    morning = p.visit
+    stage.passes(minutes=90)
+    p.arrives()
+    await p.tracks()
+    assert await transport.look_at_visit(morning) == ("Authenticated", [("x", True)])
+    assert await transport.look_at_visit(p.visit) == ("Anonymous", [])
+
+
+async def test_reset_whose_event_was_lost_still_ends_the_session(stage: Stage, transport: StoreTransport) -> None:
+    p = stage.browser()
+    await p.says("x")
+    p.offline = True
+    p.drops(await p.resets())
+    p.offline = False
+    await p.tracks()
+    assert await transport.look_at_visit(p.visit) == ("Anonymous", [("x", False)])
+
+
+async def test_reset_that_arrives_after_the_next_visit_ends_the_session_of_its_own(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    p = stage.browser()
+    await p.says("x")
+    earlier = p.visit
+    p.offline = True
+    await p.resets()
+    kept, p.outbox = p.outbox, []
+    p.offline = False
+    stage.passes(minutes=90)
+    p.arrives()
+    await p.tracks()
+    p.outbox = kept
+    await p.sends()
+    assert await transport.look_at_visit(earlier) == ("Anonymous", [("x", False)])
+    assert await transport.look_at_visit(p.visit) == ("Anonymous", [])
