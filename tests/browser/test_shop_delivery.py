@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import os
 import random
 import time
 from collections.abc import AsyncIterator
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from conftest import CHROMIUM, CHROMIUM_ARGS
 from playwright.async_api import BrowserContext, Error, Page, Playwright
-from whole import OpenTown, Plan, Stored, Town
+from whole import COLLECT, OpenTown, Plan, Stored, Town, sdk_is_there, sdk_waits
 
+CHROMIUM = os.environ.get("REGULARS_CHROMIUM", "/usr/bin/chromium")
+CHROMIUM_ARGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 RETRY_S = 60.0  # the third or fourth attempt may be half a minute away
 
 
@@ -28,7 +30,7 @@ async def fragile_town(open_town: OpenTown) -> Town:
 async def enter(town: Town, page: Page, path: str = "/products/milk-pan") -> Page:
     """The visitor looks at a page, and the SDK is there."""
     await town.visit(page, path)
-    await page.wait_for_function("window.web_event.version")
+    await sdk_is_there(page)
     return page
 
 
@@ -69,7 +71,7 @@ async def test_collector_that_was_down_is_caught_up_with_by_itself(fragile_town:
     await fragile_town.arrived(page, "product/view")
     fragile_town.kill()
     await mark(page, 10)
-    await page.evaluate("new Promise((done) => web_event.debug(({kind}) => kind == 'waiting' && done()))")
+    await sdk_waits(page)
     await fragile_town.restart()
     await once_and_in_order(fragile_town, 10, "", seconds=RETRY_S)
 
@@ -92,30 +94,26 @@ async def test_collector_killed_again_and_again_loses_and_doubles_nothing(fragil
     assert [event.body["extra"]["n"] for event in marks(fragile_town) if event.body["extra"]["tab"]] == [0, 1, 2]
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def profile_folder(tmp_path: Path) -> Path:
-    """Where a browser keeps everything between its restarts."""
-    return tmp_path / "profile"
-
-
 @contextlib.asynccontextmanager
 async def running_browser(playwright: Playwright, folder: Path) -> AsyncIterator[BrowserContext]:
     """A browser with a profile on disk."""
-    context = await playwright.chromium.launch_persistent_context(folder, executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+    context = await playwright.chromium.launch_persistent_context(
+        folder, executable_path=CHROMIUM, args=list(CHROMIUM_ARGS)
+    )
     yield context
     await context.close()
 
 
 async def test_browser_restarted_while_the_collector_is_down_still_brings_everything(
-    fragile_town: Town, playwright: Playwright, profile_folder: Path
+    fragile_town: Town, playwright: Playwright, tmp_path: Path
 ) -> None:
-    async with running_browser(playwright, profile_folder) as context:
+    async with running_browser(playwright, tmp_path / "profile") as context:
         page = await enter(fragile_town, await context.new_page())
         await fragile_town.arrived(page, "product/view")
         fragile_town.kill()
         await mark(page, 10)
     await fragile_town.restart()
-    async with running_browser(playwright, profile_folder) as context:
+    async with running_browser(playwright, tmp_path / "profile") as context:
         page = await enter(fragile_town, await context.new_page())
         await once_and_in_order(fragile_town, 10, "", seconds=RETRY_S)
         before, after = await fragile_town.arrived(page, "product/view", 2)
@@ -141,17 +139,16 @@ async def test_ten_events_and_away(town: Town, leaves: str) -> None:
 async def test_what_a_crashed_tab_had_tracked_is_brought_by_the_next(town: Town) -> None:
     page = await enter(town, await town.visitor())
     await town.arrived(page, "product/view")
-    await page.context.set_offline(True)
+    await page.route(COLLECT, lambda route: route.abort())  # this tab alone is cut off
     await mark(page, 10)
-    crashed = asyncio.get_running_loop().create_future()
+    crashed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
     page.once("crash", lambda _: crashed.set_result(True))
-    session = await page.context.new_cdp_session(page)
-    crash = asyncio.ensure_future(session.send("Page.crash"))
+    crash = asyncio.ensure_future((await page.context.new_cdp_session(page)).send("Page.crash"))
     await crashed
-    crash.cancel()
+    crash.cancel()  # nobody is left to answer it
     with contextlib.suppress(asyncio.CancelledError, Error):
         await crash
-    await page.context.set_offline(False)
+    assert marks(town) == []
     await enter(town, await page.context.new_page())
     await once_and_in_order(town, 10, "")
 

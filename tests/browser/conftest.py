@@ -1,0 +1,102 @@
+"""Browsers for the tests of this folder, and the endpoint that records what pages send.
+
+A test that asks for `browser` runs in Chromium; a module with `BROWSERS = ("chromium", "firefox")` runs in both.
+Browsers live as long as the session, so every test of this folder runs in the session's event loop.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
+from recording_endpoint import Endpoint, running_endpoint
+from whole import grounds, open_town, town  # noqa: F401 - fixtures of the tests with the real collector
+
+CHROMIUM = os.environ.get("REGULARS_CHROMIUM", "/usr/bin/chromium")
+FIREFOX = os.environ.get("REGULARS_FIREFOX", "/usr/bin/firefox-esr")
+# Names that lead to this machine, for pages whose host is not one that browsers trust without https.
+LOCAL_NAMES = "shop.test,www.shop.test,a.b.shop.test,other.test,pay.bank.test"
+CHROMIUM_ARGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test once per browser that its module names."""
+    if "browser_name" in metafunc.fixturenames:
+        names = getattr(metafunc.module, "BROWSERS", ("chromium",))
+        metafunc.parametrize("browser_name", names, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests into the event loop that the browsers belong to."""
+    here = os.path.dirname(__file__)
+    for item in items:
+        if str(item.path).startswith(here) and isinstance(item, pytest.Function):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+async def launch(playwright: Playwright, browser_name: str) -> Browser:
+    """Starts one of the installed browsers."""
+    if browser_name == "firefox":
+        return await playwright.firefox.launch(
+            channel="moz-firefox",
+            executable_path=FIREFOX,
+            firefox_user_prefs={"network.dns.localDomains": LOCAL_NAMES},
+        )
+    return await playwright.chromium.launch(
+        executable_path=CHROMIUM, args=[*CHROMIUM_ARGS, "--host-resolver-rules=MAP *.test 127.0.0.1"]
+    )
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def playwright() -> AsyncIterator[Playwright]:
+    """The driver."""
+    async with async_playwright() as driver:
+        yield driver
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(playwright: Playwright, browser_name: str) -> AsyncIterator[Browser]:
+    """One running browser per name, for the whole session."""
+    started = await launch(playwright, browser_name)
+    yield started
+    await started.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """A visitor's profile, new for each test."""
+    fresh = await browser.new_context()
+    yield fresh
+    await fresh.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(context: BrowserContext) -> Page:
+    """A tab of that visitor."""
+    return await context.new_page()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def running() -> AsyncIterator[Endpoint]:
+    """The one endpoint of the session."""
+    async with running_endpoint() as started:
+        yield started
+
+
+@pytest.fixture
+def endpoint(running: Endpoint) -> Endpoint:
+    """The endpoint, with nothing recorded and nothing planned."""
+    running.reset()
+    return running
