@@ -16,6 +16,7 @@ const options = {
   absWorkingDir: here,
   bundle: true,
   write: false,
+  minifySyntax: true,
   target: "es2020",
   charset: "utf8",
   legalComments: "none",
@@ -33,8 +34,9 @@ checkSizes();
 async function bundle(source, target, format) {
   const { outputFiles } = await build({ ...options, entryPoints: [source], format });
   const compress = { passes: 3, unsafe_arrows: true, booleans_as_integers: true };
-  const short = await minify(outputFiles[0].text, { ecma: 2020, module: true, compress, mangle: false });
-  const { code } = await minify(short.code, { ecma: 2020, module: true, compress: false, mangle: true });
+  const mangled = { ecma: 2020, compress: false, mangle: { toplevel: true } };
+  const short = await minify(outputFiles[0].text, { ecma: 2020, compress, mangle: false });
+  const { code } = await minify(short.code, mangled);
   mkdirSync(join(here, "dist"), { recursive: true });
   writeFileSync(join(here, target), code);
 }

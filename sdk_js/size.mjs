@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
-const SDK_GZIP_LIMIT = 8_000;
+const SDK_GZIP_LIMIT = 4_608;
 const STUB_LIMIT = 599;
 
 export function checkSizes() {

@@ -38,7 +38,7 @@ export const decide = (at: number, decision: string): void => {
     forgetVisit();
     forgetPerson(!isRequired());
   } else {
-    uid = personAt(jobs[0]?.[0] || at, GRANTED)[1];
+    uid = personAt(jobs[0]?.[0] || at, false, GRANTED)[1];
     if (lost) countDropped(lost);
     jobs.forEach(([, job]) => job());
   }
@@ -49,6 +49,6 @@ export const decide = (at: number, decision: string): void => {
 
 /** Applies what the browser itself says: Global Privacy Control, where the site heeds it. */
 export const heedBrowser = (): void => {
-  const signal = (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl;
-  if (settings.gpc && signal && +readPerson()[0]! < 1) decide(Date.now(), "denied");
+  const undecided = +readPerson()[0]! < 1;
+  if (undecided && settings.gpc && (navigator as any).globalPrivacyControl) decide(Date.now(), "denied");
 };

@@ -13,7 +13,7 @@ export let cookieDomain: string | undefined;
 
 /** From the shortest suffix that could be registrable to the whole host; "" (no Domain attribute) last. */
 export const domainCandidates = (host: string): string[] => {
-  const labels = host.split(".");
+  const labels = /\D$/.test(host) ? host.split(".") : []; // an address has no domain above it
   return [...labels.map((_, index) => labels.slice(~index).join(".")).slice(1), ""];
 };
 
@@ -37,7 +37,7 @@ export const writeCookie = (name: string, fields: unknown[], maxAge?: number): v
     });
     return cookie(name) == value;
   };
-  cookieDomain = domainCandidates(location.hostname).find(accepts);
+  cookieDomain = (cookieDomain == null ? domainCandidates(location.hostname) : [cookieDomain]).find(accepts);
   if (cookieDomain == null) save(name, value);
   else forget(name);
 };

@@ -23,7 +23,7 @@ export type Person = [decision?: string, uid?: string, origin?: string, device?:
 export const readPerson = (): Person => readCookie(NAME) as Person;
 
 /** The person of now, minted with birth time `at` (ms) where there is none; `decision` and `reset` change it. */
-export const personAt = (at: number, decision?: string, reset?: boolean): Person => {
+export const personAt = (at: number, reset?: boolean, decision?: string): Person => {
   const person = readPerson();
   seq = Math.max(seq, +person[4]! || 0, lastSeq());
   if (reset || !person[1]) {

@@ -12,14 +12,14 @@ export const watchLinks = (
   on: (type: string, work: (event: any) => void) => void,
 ): void => {
   const click = (event: Event): void => {
-    const link = (event.composedPath() as HTMLAnchorElement[]).find((node) => node.href && node.host);
-    const file = link && (link.download || DOWNLOAD.test(link.pathname));
-    const action =
-      file && settings.downloads ? "download" : settings.outbound && link && link.host != location.host && "outbound";
-    if (action) track("link", action, { dims: { url: link!.href } });
+    for (const { href, host, download, pathname } of event.composedPath() as HTMLAnchorElement[]) {
+      if (!host) continue;
+      const isFile = settings.downloads && (download || DOWNLOAD.test(pathname));
+      const action = isFile ? "download" : settings.outbound && host != location.host && "outbound";
+      if (action) track("link", action, { dims: { url: href } });
+    }
   };
   on("click", click);
-  on("auxclick", click);
   on("submit", ({ target }: { target: HTMLFormElement }) => {
     const dims = { form: target.getAttribute("id"), fields: [...new FormData(target).keys()] };
     if (settings.forms) track("form", "submit", { dims });

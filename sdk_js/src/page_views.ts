@@ -17,8 +17,7 @@ export const viewPage = (
 ): void => {
   const campaign = campaignOf(url);
   const mark = campaign && md5(toJson(campaign)).slice(0, 8);
-  const details = { url, title: document.title, referrer, campaign };
-  record(at, "page", "view", { extra }, details, mark, external);
+  record(at, "page", "view", { url, title: document.title, referrer, campaign, extra }, mark, external);
 };
 
 /** A page begins now, inside the document. Its view is recorded in a moment: routers set the title after the URL. */

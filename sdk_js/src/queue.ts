@@ -10,8 +10,6 @@ export const MAX_SIZE = 1_000_000;
 /** Half of what all keepalive requests of a page may carry together: one batch, and one more when the page hides. */
 export const MAX_BATCH_BYTES = 32_000;
 const MAX_AGE_MS = 7 * 86_400_000;
-// An event "older" than this was tracked by a clock that has been set right since: it is sent, not expired.
-const CLOCK_JUMP_MS = 365 * 86_400_000;
 const DROPPED = "d";
 
 /** e + 1 and nine digits of counter + 1 for a valuable event, else 0 + event id + device: sorting keys sorts events. */
@@ -36,7 +34,7 @@ export const takeDropped = (): number | undefined => {
 export const drop = (key: string, why: string): void => {
   countDropped(1 + +(/"dropped":(\d+)}$/.exec(load(key))?.[1] || 0));
   forget(key);
-  note("dropped", `Event ${key.slice(12, 48)} given up: ${why}`);
+  note("dropped", "Given up: " + why, key);
 };
 
 /** Gives up what is too old or too much: the oldest first, and those of low value before all others. */
@@ -44,10 +42,9 @@ const trim = (now: number): void => {
   let count = 0;
   let size = 0;
   for (const key of keysOf("e").sort((a, b) => +a[11]! - +b[11]!).reverse()) {
-    const age = now - birthTime(key.slice(12));
     size += load(key).length;
-    if (++count > MAX_EVENTS || size > MAX_SIZE || (age > MAX_AGE_MS && age < CLOCK_JUMP_MS)) {
-      drop(key, "too old, or too many wait");
+    if (++count > MAX_EVENTS || size > MAX_SIZE || now - birthTime(key.slice(12)) > MAX_AGE_MS) {
+      drop(key, "too old or too many");
     }
   }
 };
@@ -55,7 +52,7 @@ const trim = (now: number): void => {
 /** Keeps an event (JSON text) under its key. `now` in ms. */
 export const append = (key: string, event: string, now: number): void => {
   save(key, event);
-  if (utf8(event).length > MAX_BATCH_BYTES) drop(key, "larger than 32 kB");
+  if (utf8(event).length > MAX_BATCH_BYTES) drop(key, "too large");
   trim(now);
 };
 

@@ -2,6 +2,7 @@
 
 import { md5 } from "./hash";
 import { load, save } from "./storage";
+import type { Fields } from "./surface";
 
 const DAY_MS = 86_400_000;
 const LAST = "i";
@@ -10,7 +11,7 @@ const LAST = "i";
  * True when `user/identify` carries what the last identification of this uid carried (its time aside), less than 24
  * hours ago. Any other `user/…` event in between, such as a sign-out, makes the next identify news again.
  */
-export const isRepeated = (uid: string, action: string, fields: unknown, at: number): boolean => {
+export const isRepeated = (uid: string, action: string, fields: Fields, at: number): boolean => {
   const said = JSON.stringify(fields, (key, value) => (key == "identify_time" ? undefined : value));
   const mark = action == "identify" ? md5(uid + said) : "";
   const [last, when] = load(LAST).split(" ");

@@ -21,10 +21,5 @@ export const settingsOf = (src: string, served: Partial<Settings>): Settings => 
 };
 
 /** Throws when there is no script element to read from. */
-export const readSettings = (): Settings => {
-  const script = document.currentScript as HTMLScriptElement;
-  return settingsOf(
-    script.src,
-    typeof __REGULARS_SETTINGS__ == "undefined" ? (script.dataset as Partial<Settings>) : __REGULARS_SETTINGS__,
-  );
-};
+export const readSettings = ({ src, dataset } = document.currentScript as HTMLScriptElement): Settings =>
+  settingsOf(src, typeof __REGULARS_SETTINGS__ == "undefined" ? (dataset as Partial<Settings>) : __REGULARS_SETTINGS__);

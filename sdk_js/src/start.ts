@@ -30,25 +30,26 @@ const leavePage = (): Promise<void> => {
 export const start = (given: Settings, web_event = {} as WebEvent): WebEvent => {
   const call = (at: number | undefined, name: string, ...args: unknown[]): any =>
     guard(() => methods[name]!(at || Date.now(), ...args));
-  const replay = (entry: QueuedCall): void => call(entry.at, ...(entry as [string, ...unknown[]]));
+  const replay = (entry: QueuedCall): void => call(entry.time, ...(entry as [string, ...unknown[]]));
   const earlier = (web_event.queue || []) as QueuedCall[];
 
   void guard(() => {
     const { referrer } = document;
     Object.assign(settings, given);
     for (const name in methods) (web_event as any)[name] = (...args: unknown[]) => call(0, name, ...args);
-    web_event.queue = { push: (...calls) => calls.forEach(replay) };
+    web_event.queue = earlier; // the same array, for the page may hold it
     web_event.version = __VERSION__;
 
-    listen(0, settings.debug || /\bregulars_debug=1/.test(location.search));
+    listen(0, settings.debug || location.search.includes("regulars_debug=1"));
     heedBrowser();
     // (Asked after the first cookie was written, and so has found its domain.)
     const isArrival = (): boolean =>
       isFreshLoad() && isExternal(referrer, [location.hostname, cookieDomain, ...`${settings.own_domains}`.split(",")]);
-    const at = earlier[0]?.at || Date.now(); // the view comes before what was tracked before it
+    const at = earlier[0]?.time || Date.now(); // the view comes before what was tracked before it
     turnPage(at);
     viewPage(at, referrer, isArrival);
     earlier.forEach(replay);
+    earlier.push = (...calls): any => calls.forEach(replay);
 
     on("pagehide", leavePage);
     on("visibilitychange", () => (document.hidden ? leavePage : flush)());

@@ -10,14 +10,14 @@
   if (event.queue) return;
   const queue: any = (event.queue = []);
   queue.push = (call: any) => {
-    call.at = Date.now();
+    call.time = Date.now();
     queue[queue.length] = call;
   };
   "track identify page resetAnonymousUId signOut consent ready flush debug".split(" ").map((name) => {
     event[name] = (...args: unknown[]) => queue.push([name, ...args]);
   });
   const defer = (name: string, value: unknown) =>
-    Object.assign(new String(""), { toJSON: () => functions[name] && functions[name](value) });
+    Object.assign(new String(""), { toJSON: () => functions[name](value) });
   functions.md5 = (text: unknown) => defer("md5", text);
   functions.sha256 = async (text: string) =>
     [...new Uint8Array((await crypto.subtle?.digest("SHA-256", new TextEncoder().encode(text)))!)]

@@ -9,6 +9,8 @@ export interface Fields {
   items?: Json[];
   extra?: Record<string, Json>;
   email?: Json;
+  /** Any other field is kept with the event; `url` replaces the page's own. */
+  [name: string]: Json;
 }
 
 export type ConsentState = "granted" | "denied";
@@ -22,8 +24,8 @@ export interface DebugEntry {
 
 export type DebugListener = (entry: DebugEntry) => void;
 
-/** A call by name, as pushed on `web_event.queue`; the stub adds `at`, the time of the call (ms epoch). */
-export type QueuedCall = [name: string, ...args: any[]] & { at?: number };
+/** A call by name, as pushed on `web_event.queue`; the stub adds the time of the call (ms epoch). */
+export type QueuedCall = [name: string, ...args: any[]] & { time?: number };
 
 /** `window.web_event`. No method ever throws. */
 export interface WebEvent {
