@@ -121,9 +121,10 @@ def _candidates(picture: Picture, event: Event, current: Person, cid: str) -> tu
     # Strictly before: a UID born by a reset in the millisecond of the assertion is somebody else's already.
     born = devices.fetch_uids_born_between(conn, site_id, known.device_id, start.at, moment.at - 1)
     leaves = {profile_at(uid.bindings, moment) for uid in born.values()}
-    roots = sorted(set(profiles.fetch_roots(conn, site_id, leaves).values()) - {current.profile_id})
-    people = (profiles.fetch_person(conn, site_id, root) for root in roots)
-    return tuple(person for person in people if person is not None)
+    roots = set(profiles.fetch_roots(conn, site_id, leaves).values()) - {current.profile_id}
+    people = [profiles.fetch_person(conn, site_id, root) for root in roots]
+    found = [person for person in people if person is not None]
+    return tuple(sorted(found, key=lambda person: (person.first_seen_at, person.profile_id)))
 
 
 def _is_shared(picture: Picture, device_id: str, at: int, *being_made: tuple[int, str]) -> bool:

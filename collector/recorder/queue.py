@@ -244,7 +244,7 @@ def join_receipts(parts: Sequence[Receipt]) -> Receipt:
         duplicate=sum(part.duplicate for part in parts),
         quarantined=sum(part.quarantined for part in parts),
         suppressed=sum(part.suppressed for part in parts),
-        contact_id=parts[-1].contact_id,
-        device_id=parts[-1].device_id,
+        contact_id=next((part.contact_id for part in reversed(parts) if part.contact_id), None),
+        device_id=next((part.device_id for part in reversed(parts) if part.contact_id), parts[-1].device_id),
         outcomes=tuple(sorted((o for part in parts for o in part.outcomes), key=lambda outcome: outcome.index)),
     )

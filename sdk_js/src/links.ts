@@ -12,12 +12,11 @@ export const watchLinks = (
   on: (type: string, work: (event: any) => void) => void,
 ): void => {
   const click = (event: Event): void => {
-    for (const { href, host, download, pathname } of event.composedPath() as HTMLAnchorElement[]) {
-      if (!host) continue;
-      const isFile = settings.downloads && (download || DOWNLOAD.test(pathname));
-      const action = isFile ? "download" : settings.outbound && host != location.host && "outbound";
-      if (action) track("link", action, { dims: { url: href } });
-    }
+    const link = (event.composedPath() as HTMLAnchorElement[]).find(({ host }) => host);
+    if (!link) return;
+    const isFile = settings.downloads && (link.download || DOWNLOAD.test(link.pathname));
+    const action = isFile ? "download" : settings.outbound && link.host != location.host && "outbound";
+    if (action) track("link", action, { dims: { url: link.href } });
   };
   on("click", click);
   on("submit", ({ target }: { target: HTMLFormElement }) => {

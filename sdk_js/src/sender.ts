@@ -18,8 +18,8 @@ const FAILURES = "f";
 
 let timer: unknown; // of the next attempt
 let running = false;
-let paused = false; // the collector refuses this site
-let limit = Infinity; // events per batch, halved while the collector finds batches too large or malformed
+// Events per batch: halved while the collector finds batches too large or malformed, none when it refuses this site.
+let limit = Infinity;
 const own = new Set<string>(); // keys of events tracked by this page
 const flying = new Set<string>(); // keys of events on their way
 
@@ -62,9 +62,10 @@ const settle = (keys: string[], status: number, reply: Reply, header: string | n
     if (!keys[1]) drop(keys[0]!, reason);
     return true;
   }
-  paused = status == 401 || status == 403;
-  if (paused) note("error", `Paused until reload: ${reason}`);
-  else retryLater(reason, status, header);
+  if (status == 401 || status == 403) {
+    limit = 0;
+    note("error", `Paused until reload: ${reason}`);
+  } else retryLater(reason, status, header);
   return false;
 };
 
@@ -110,7 +111,6 @@ export const wake = (key: string): void => {
 /** Send now, unless the collector asked to wait. */
 export const flush = async (): Promise<void> => {
   const wait = running ? GATHER_MS : mustWait();
-  if (paused) return;
   if (wait) return sleep(wait);
   clearTimeout(timer as number);
   timer = 0;
@@ -127,5 +127,5 @@ export const flush = async (): Promise<void> => {
 /** The page may be about to vanish: send what it tracked, in this very moment. */
 export const leave = async (): Promise<void> => {
   if (running) forget(LEASE);
-  if (!paused && !mustWait() && (await sendNext(true))) sleep(0); // the page came back, or never left
+  if (!mustWait() && (await sendNext(true))) sleep(0); // the page came back, or never left
 };
