@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Dialect, Insert, RowMapping, Select, delete, insert, or_, select
+from sqlalchemy import Connection, Dialect, Insert, RowMapping, Select, delete, insert, select
 
 from collector.domain.event import Trust
 from collector.store.dialect import insert_or_ignore
@@ -79,10 +79,9 @@ def fetch_claims(conn: Connection, site_id: int, leaves: Sequence[str]) -> Seque
 
 def fetch_merges_of(conn: Connection, site_id: int, leaves: Sequence[str]) -> Sequence[RowMapping]:
     """The merges that made a cluster, reversed ones included, oldest first."""
-    query = select(merges).where(
-        merges.c.site_id == site_id, or_(merges.c.winner_id.in_(leaves), merges.c.loser_id.in_(leaves))
-    )
-    return conn.execute(query.order_by(merges.c.merge_id)).mappings().all()
+    of_site = select(merges).where(merges.c.site_id == site_id)
+    both = of_site.where(merges.c.winner_id.in_(leaves)).union(of_site.where(merges.c.loser_id.in_(leaves)))
+    return conn.execute(both.order_by(both.selected_columns.merge_id)).mappings().all()
 
 
 def fetch_merges(conn: Connection, site_id: int, before: int | None, limit: int) -> Sequence[RowMapping]:

@@ -97,7 +97,7 @@ def _with_text(row: tuple[Any, ...], id_columns: frozenset[int]) -> tuple[Any, .
 
 def _execute(conn: Connection, text: str, values: tuple[object, ...]) -> Sequence[tuple[Any, ...]]:
     """SQLite takes 5 us for a look-up, SQLAlchemy's own way to the driver another 30."""
-    if conn.dialect.name != "sqlite":
+    if conn.dialect.driver != "pysqlite":  # the readers go through aiosqlite
         result = conn.exec_driver_sql(text, values)
         return cast("Sequence[tuple[Any, ...]]", result.all() if result.returns_rows else ())
     try:
@@ -107,7 +107,7 @@ def _execute(conn: Connection, text: str, values: tuple[object, ...]) -> Sequenc
 
 
 def _execute_many(conn: Connection, text: str, rows: Sequence[tuple[object, ...]]) -> None:
-    if conn.dialect.name != "sqlite":
+    if conn.dialect.driver != "pysqlite":  # the readers go through aiosqlite
         conn.exec_driver_sql(text, list(rows))
         return
     try:

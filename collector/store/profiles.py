@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, Select, Update, func, insert, or_, select, update
+from sqlalchemy import Connection, Dialect, Insert, Select, Update, func, insert, select, update
 
 from collector.domain.event import Trust
 from collector.domain.identity import Person
@@ -42,17 +42,21 @@ def fetch_root(conn: Connection, site_id: int, profile_id: str) -> str | None:
     return fetch_roots(conn, site_id, [profile_id]).get(profile_id)
 
 
-def _cluster(site: Slot, root: Slot) -> Select[Any]:
-    return (
-        select(profiles.c.profile_id, profiles.c.first_seen_at)
-        .where(profiles.c.site_id == site, or_(profiles.c.profile_id == root, profiles.c.merged_into == root))
-        .order_by(profiles.c.merged_into.is_not(None), profiles.c.profile_id)
-    )
+def _own(site: Slot, root: Slot) -> Select[Any]:
+    mine = (profiles.c.site_id == site, profiles.c.profile_id == root)
+    return select(profiles.c.profile_id, profiles.c.first_seen_at).where(*mine)
+
+
+def _followers(site: Slot, root: Slot) -> Select[Any]:
+    mine = (profiles.c.site_id == site, profiles.c.merged_into == root)
+    return select(profiles.c.profile_id, profiles.c.first_seen_at).where(*mine)
 
 
 def fetch_cluster(conn: Connection, site_id: int, root: str) -> list[tuple[str, int]]:
     """All profiles of one person as (profile_id, first_seen_at): the root first, then its followers."""
-    return [(profile_id, seen) for profile_id, seen in fetch(conn, _cluster, site_id, root)]
+    # Two look-ups and no ORDER BY, because SQLite would read all profiles of the site to please either.
+    rows = [*fetch(conn, _own, site_id, root), *sorted(fetch(conn, _followers, site_id, root))]
+    return [(profile_id, seen) for profile_id, seen in rows]
 
 
 def _held(site: Slot, *leaves: Slot) -> Select[Any]:
@@ -83,16 +87,20 @@ def fetch_person(conn: Connection, site_id: int, profile_id: str) -> Person | No
     )
 
 
-def _reversed(site: Slot, *leaves: Slot) -> Select[Any]:
-    is_ours = or_(is_one_of(merges.c.winner_id, leaves), is_one_of(merges.c.loser_id, leaves))
-    mine = (merges.c.site_id == site, merges.c.reversed_at.is_not(None), is_ours)
-    return select(merges.c.winner_id, merges.c.loser_id).where(*mine)
+def _reversed_wins(site: Slot, *leaves: Slot) -> Select[Any]:
+    mine = (merges.c.site_id == site, merges.c.reversed_at.is_not(None), is_one_of(merges.c.winner_id, leaves))
+    return select(merges.c.loser_id).where(*mine)
+
+
+def _reversed_losses(site: Slot, *leaves: Slot) -> Select[Any]:
+    mine = (merges.c.site_id == site, merges.c.reversed_at.is_not(None), is_one_of(merges.c.loser_id, leaves))
+    return select(merges.c.winner_id).where(*mine)
 
 
 def _fetch_apart(conn: Connection, site_id: int, leaves: Sequence[str]) -> frozenset[str]:
     """Roots that a reversed merge keeps separate from this cluster (R12)."""
-    pairs = fetch_by_ids(conn, _reversed, site_id, leaves)
-    others = {profile_id for pair in pairs for profile_id in pair} - set(leaves)
+    found = (fetch_by_ids(conn, statement, site_id, leaves) for statement in (_reversed_wins, _reversed_losses))
+    others = {other for rows in found for (other,) in rows} - set(leaves)
     return frozenset(fetch_roots(conn, site_id, others).values())
 
 
@@ -102,17 +110,13 @@ def fetch_owner(conn: Connection, site_id: int, kind: str, value: str) -> Person
     return None if leaf is None else fetch_person(conn, site_id, leaf)
 
 
-def _followers(site: Slot, root: Slot) -> Select[Any]:
-    return select(profiles.c.profile_id).where(profiles.c.site_id == site, profiles.c.merged_into == root)
-
-
-def _point(winner: Slot, site: Slot, loser: Slot) -> Update:
-    is_moved = or_(profiles.c.profile_id == loser, profiles.c.merged_into == loser)
+def _point(winner: Slot, site: Slot, *losers: Slot) -> Update:
+    is_moved = is_one_of(profiles.c.profile_id, losers)
     return update(profiles).where(profiles.c.site_id == site, is_moved).values(merged_into=winner)
 
 
 def point_at(conn: Connection, site_id: int, winner: str, loser: str) -> list[str]:
     """Merge: the loser and its followers point at the winner. Returns the followers that were repointed."""
-    followers = [leaf for (leaf,) in fetch(conn, _followers, site_id, loser)]
-    run(conn, _point, winner, site_id, loser)
+    followers = [leaf for leaf, _ in fetch(conn, _followers, site_id, loser)]
+    run(conn, _point, winner, site_id, loser, *followers)
     return followers

@@ -15,6 +15,8 @@ from collector.web.headers import JSON, cors
 
 RECORDING_ROUTES = frozenset({"collect", "pixel"})  # names of routes: their requests bring events
 
+LINGER_S = 0.5
+
 log = structlog.get_logger()
 
 
@@ -38,8 +40,7 @@ def answer_refusal(
         metrics.count_refused(refusal.code, refusal.events)
     request_id = request_id or edge.fresh_id()
     headers: CIMultiDict[str] = CIMultiDict({**JSON, "X-Request-Id": request_id, "Vary": "Origin"})
-    if refusal.code != "origin_not_allowed":
-        headers.update(_cors_of(edge, request))
+    headers.update(_cors_of(edge, request))
     if refusal.retry_after_s is not None:
         headers[hdrs.RETRY_AFTER] = str(refusal.retry_after_s)
     if meaning.status == 401:
@@ -47,8 +48,9 @@ def answer_refusal(
     response = web.Response(status=meaning.status, body=error_body(refusal.code, request_id), headers=headers)
     if refusal.closes:
         response.force_close()
-        # Otherwise aiohttp would wait for the rest of a body that was given up because it does not come.
-        request.protocol._lingering_time = 0
+        # aiohttp would wait for the rest of a body that was given up because it does not come; a moment is enough for
+        # the reply to be read before the connection is reset under what is still being sent.
+        request.protocol._lingering_time = LINGER_S
     return response
 
 

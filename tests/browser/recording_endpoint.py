@@ -167,7 +167,9 @@ def create_app(endpoint: Endpoint) -> web.Application:
         await asyncio.sleep(answer.delay_s if answer else endpoint.slow_s)
         status = answer.status if answer else 200
         header_bytes = len(request.raw_path) + sum(len(k) + len(v) + 4 for k, v in request.raw_headers) + 17
-        endpoint.requests.append(Request(request.path, request.query_string, dict(request.headers), text, batch, status, header_bytes))
+        endpoint.requests.append(
+            Request(request.path, request.query_string, dict(request.headers), text, batch, status, header_bytes)
+        )
         reply = json.dumps(verdict(endpoint, batch)) if answer is None else answer.body
         await endpoint.announce()
         if status == 0:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from ground import Plan
 from playwright.async_api import Page, Request
 from shop_place import sign_up
-from whole import OpenTown, Plan, Town
+from whole import OpenTown, Town
 
 SAME_ORIGIN = Plan(path="/track", is_one_origin=True, settings=(("REGULARS_TRUSTED_PROXIES", "127.0.0.1"),))
 SUB_DOMAIN = Plan(shop_host="shop.regulars.localhost", collector_host="collect.regulars.localhost")

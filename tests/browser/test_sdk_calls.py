@@ -117,7 +117,9 @@ async def test_reset_mints_a_uid_that_its_event_carries(page: Page, endpoint: En
     assert reset["action"] == "reset_anonymous_uid"
     assert [event["uid_origin"] for event in (view, before, reset, after)] == ["first", "first", "reset", "reset"]
     assert view["uid"] == before["uid"] != reset["uid"] == after["uid"]
-    assert len({event["device"] for event in endpoint.events}) == len({event["visit"] for event in endpoint.events}) == 1
+    assert (
+        len({event["device"] for event in endpoint.events}) == len({event["visit"] for event in endpoint.events}) == 1
+    )
 
 
 async def test_email_is_lifted_and_text_is_made_valid(page: Page, endpoint: Endpoint) -> None:

@@ -14,7 +14,9 @@ from sdk_pages import add_page
 
 BROWSERS = ("chromium", "firefox")
 LOADED = "window.web_event && web_event.version"
-TRACK = "(count, from = 0) => {{ for (let n = from; n < from + count; n++) web_event.track('n', '{name}', {{dims: {{n}}}}) }}"
+TRACK = """(count, from = 0) => {{
+    for (let n = from; n < from + count; n++) web_event.track('n', '{name}', {{dims: {{n}}}})
+}}"""
 
 
 async def open_page(page: Page, endpoint: Endpoint, path: str = "/page") -> None:
@@ -168,7 +170,9 @@ async def test_retry_after_is_obeyed_across_reloads(page: Page, endpoint: Endpoi
     await page.wait_for_function(LOADED)
     await page.evaluate("(web_event.track('a', 'b'), web_event.flush(), dispatchEvent(new Event('online')))")
     assert len(endpoint.requests) == 1
-    left = await page.evaluate("Math.max(...Object.keys(localStorage).map((k) => k.endsWith(':r') && +localStorage[k]))")
+    left = await page.evaluate(
+        "Math.max(...Object.keys(localStorage).map((k) => k.endsWith(':r') && +localStorage[k]))"
+    )
     await endpoint.until(lambda: len(endpoint.events) == 3)
     assert endpoint.events[-1]["sent_at"] >= left - 50
 
@@ -250,9 +254,11 @@ async def test_queue_is_bounded_and_says_what_it_gave_up(page: Page, endpoint: E
     await endpoint.until(lambda: len(endpoint.events) == 1_000)
     assert len(endpoint.named("user/identify")) == 1, "who somebody is outlives what they looked at"
     assert numbers(endpoint) == list(range(101, 1_100))
-    assert sum(event.get("dropped", 0) for event in endpoint.events) + int(
-        await page.evaluate("+localStorage['_regulars:site-key:d'] || 0")
-    ) == 102
+    assert (
+        sum(event.get("dropped", 0) for event in endpoint.events)
+        + int(await page.evaluate("+localStorage['_regulars:site-key:d'] || 0"))
+        == 102
+    )
 
 
 async def test_hidden_page_does_not_send_what_other_tabs_track(context: BrowserContext, endpoint: Endpoint) -> None:

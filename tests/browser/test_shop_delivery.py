@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from ground import Plan
 from playwright.async_api import BrowserContext, Error, Page, Playwright
-from whole import COLLECT, OpenTown, Plan, Stored, Town, sdk_is_there, sdk_waits
+from whole import COLLECT, OpenTown, Stored, Town, sdk_is_there, sdk_waits
 
 CHROMIUM = os.environ.get("REGULARS_CHROMIUM", "/usr/bin/chromium")
 CHROMIUM_ARGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")

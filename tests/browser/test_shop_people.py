@@ -185,7 +185,8 @@ async def reset_into_the_void(town: Town, page: Page) -> str:
     async def swallow(route: Route) -> None:
         batch = route.request.post_data or ""
         if "reset_anonymous_uid" not in batch:
-            return await route.continue_()
+            await route.continue_()
+            return
         batches.append(batch)
         headers = {"Access-Control-Allow-Origin": town.shop, "Access-Control-Allow-Credentials": "true"}
         await route.fulfill(json={"accepted": 1, "duplicate": 0, "quarantined": 0, "results": []}, headers=headers)

@@ -8,9 +8,10 @@ import time
 
 import pytest
 import pytest_asyncio
+from ground import Plan
 from playwright.async_api import Page, Route
 from shop_place import order, put_into_basket, sign_up
-from whole import SDK, OpenTown, Plan, Town, sdk_is_there, sdk_waits
+from whole import SDK, OpenTown, Town, eventually, sdk_is_there, sdk_waits
 
 from demo_site import security
 from demo_site.security import content_security_policy
@@ -215,9 +216,9 @@ async def test_denial_leaves_no_cookie_and_ends_the_recording(asking_town: Town,
 
 
 async def no_cookie_is_left(page: Page) -> None:
-    """Polls, for the answer that expires the cookies may still be on its way."""
-    for _ in range(100):
-        if not (await kept(page))[0]:
-            break
-        await asyncio.sleep(0.05)
-    assert await kept(page) == (set(), [])
+    """The answer that expires the cookies may still be on its way."""
+
+    async def is_empty() -> bool:
+        return await kept(page) == (set(), [])
+
+    await eventually(is_empty, lambda: "something is kept")

@@ -11,22 +11,18 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
+from ground import Ground, Plan, open_collector, open_shop, prepare
 from playwright.async_api import Browser, BrowserContext, Page
-from multidict import CIMultiDict
 
-from collector.app import create_app
-from collector.config import load_config
-from demo_site.app import create_shop
-from demo_site.settings import Consent, ShopSettings, read_stub
-from tests.faults.server import Collector, Keys, free_port
+from tests.faults.server import Collector, Keys
 
 PATIENCE_S = 20.0
 COLLECT = "**/v1/collect?*"
@@ -150,11 +146,18 @@ class Town:
         return [f"{event['category']}/{event['action']}" for event in reversed(page["items"])]
 
 
+async def eventually(condition: Callable[[], Awaitable[object]], describe: Callable[[], object] = str) -> None:
+    """Returns as soon as the condition holds; fails, with a description, when that takes too long."""
+    for _ in range(int(PATIENCE_S / 0.05)):
+        if await condition():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"gave up waiting: {describe()}")
+
+
 async def sdk_is_there(page: Page) -> None:
     """Returns once the page's SDK runs. (Playwright's own `wait_for_function` needs eval, which the shop forbids.)"""
-    async with asyncio.timeout(PATIENCE_S):
-        while not await page.evaluate("window.web_event && web_event.version"):
-            await asyncio.sleep(0.05)
+    await eventually(lambda: page.evaluate("window.web_event && web_event.version"), lambda: f"no SDK on {page.url}")
 
 
 async def sdk_waits(page: Page) -> None:
@@ -164,113 +167,9 @@ async def sdk_waits(page: Page) -> None:
 
 
 def _stored(row: tuple[Any, ...]) -> Stored:
-    event_id, name, uid, profile, root, visit, *rest, body = row
-    ids = (str(uuid.UUID(bytes=value)) if value else "" for value in (event_id, uid, profile, root, visit))
-    first, *others = ids
-    return Stored(first, name, *others, *rest, json.loads(body))
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a town is laid out; hosts are names of loopback. `path` stands in front of the collector's addresses."""
-
-    consent: Consent = "not_required"
-    shop_host: str = "127.0.0.1"
-    collector_host: str = "127.0.0.1"
-    path: str = ""
-    is_one_origin: bool = False
-    settings: tuple[tuple[str, str], ...] = ()
-    is_apart: bool = False  # the collector is a process of its own, which may be killed
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """A database with one site in it, made once and copied for each test; the ports belong to the site's origin."""
-
-    database: Path
-    keys: Keys
-    shop_port: int
-    collector_port: int
-
-
-def prepare(folder: Path, plan: Plan) -> Ground:
-    """Adds the site of a plan to a new database. Takes a second."""
-    folder.mkdir()
-    collector, shop_port = Collector(folder), free_port()
-    keys = collector.add_site("shop", "--consent", plan.consent, origins=[f"http://{plan.shop_host}:{shop_port}"])
-    return Ground(collector.database, keys, shop_port, collector.port)
-
-
-@asynccontextmanager
-async def serving(app: web.Application, port: int = 0) -> AsyncIterator[str]:
-    """Serves an application on loopback; yields its address."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
-CLIENT = web.AppKey("client", ClientSession)
-
-
-def reverse_proxy(behind: dict[str, str]) -> web.Application:
-    """Passes requests on by path prefix, as the web server of a site does that serves everything first-party."""
-
-    async def pass_on(request: web.Request) -> web.Response:
-        target = next(address for prefix, address in behind.items() if request.path.startswith(prefix))
-        headers = CIMultiDict(request.headers)
-        headers.popall("Accept-Encoding", None)
-        url, body = target + request.raw_path, await request.read()
-        async with request.app[CLIENT].request(
-            request.method, url, headers=headers, data=body, allow_redirects=False
-        ) as answer:
-            passed = CIMultiDict(answer.headers)
-            for name in ("Content-Length", "Transfer-Encoding", "Connection", "Date", "Server"):
-                passed.popall(name, None)
-            return web.Response(status=answer.status, body=await answer.read(), headers=passed)
-
-    async def client(app: web.Application) -> AsyncIterator[None]:
-        async with ClientSession() as session:
-            app[CLIENT] = session
-            yield
-
-    app = web.Application(client_max_size=2**21)
-    app.cleanup_ctx.append(client)
-    app.router.add_route("*", "/{path:.*}", pass_on)
-    return app
-
-
-@asynccontextmanager
-async def open_collector(plan: Plan, ground: Ground, folder: Path) -> AsyncIterator[Collector | None]:
-    """A collector in this process, or in one of its own."""
-    settings = dict(plan.settings) | {"REGULARS_PREFIX": plan.path}
-    if plan.is_apart:
-        process = Collector(folder, settings, ground.collector_port)
-        try:
-            await asyncio.to_thread(process.start)
-            yield process
-        finally:
-            process.close()
-    else:
-        url = {"REGULARS_DATABASE_URL": f"sqlite:///{folder / 'regulars.db'}"}
-        async with serving(create_app(load_config(settings | url)), ground.collector_port):
-            yield None
-
-
-@asynccontextmanager
-async def open_shop(plan: Plan, ground: Ground, collector: str) -> AsyncIterator[str]:
-    """The shop; on one origin with the collector if the plan says so. Yields its address."""
-    address = f"http://{plan.shop_host}:{ground.shop_port}"
-    seen = address if plan.is_one_origin else collector
-    app = create_shop(ShopSettings(seen + plan.path, ground.keys.write_key, read_stub(), plan.consent))
-    async with AsyncExitStack() as stack:
-        if plan.is_one_origin:
-            app = reverse_proxy({plan.path: collector, "": await stack.enter_async_context(serving(app))})
-        await stack.enter_async_context(serving(app, ground.shop_port))
-        yield address
+    """The row with ids as text and the body as a value."""
+    decoded: list[Any] = [str(uuid.UUID(bytes=value)) if isinstance(value, bytes) else value for value in row[:-1]]
+    return Stored(*decoded, json.loads(row[-1]))
 
 
 OpenTown = Callable[[Plan], Awaitable[Town]]

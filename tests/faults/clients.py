@@ -118,7 +118,7 @@ async def browse(url: str, folder: Path, client: int, seed: int, stop: asyncio.E
             while not stop.is_set():
                 acknowledge(journal, await deliver(session, url, browser, tally))
                 tally.acknowledged += BATCH
-                await asyncio.sleep(chance.uniform(0.0, 0.05))
+                await asyncio.sleep(chance.uniform(0.0, 0.1))
 
 
 def acknowledge(journal: IO[str], ids: list[str]) -> None:

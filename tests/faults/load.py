@@ -14,18 +14,26 @@ from tests.faults.server import ROOT
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """What the clients saw: events acknowledged, answers by status, and answers that they should not have got."""
+
+    acknowledged: int
+    answers: dict[str, int]
+    surprises: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """Running clients; `journals` is the folder in which they write down what was acknowledged."""
 
     process: subprocess.Popen[str]
     journals: Path
 
-    def finish(self) -> dict[str, object]:
+    def finish(self) -> Summary:
         """Lets every client bring its last batch home; returns their summary."""
         output, errors = self.process.communicate("", timeout=60)
         assert self.process.returncode == 0, errors
-        summary: dict[str, object] = json.loads(output)
-        return summary
+        return Summary(**json.loads(output))
 
     def acknowledged(self) -> list[str]:
         """Ids that clients were told are stored, as hex."""

@@ -157,7 +157,7 @@ def hold(request: pytest.FixtureRequest, collector: Collector) -> Iterator[Calla
 
             def hold_transaction() -> Callable[[], None]:
                 connection.execute("BEGIN IMMEDIATE")
-                return lambda: connection.execute("ROLLBACK") and None
+                return connection.rollback
 
             yield hold_transaction
     else:

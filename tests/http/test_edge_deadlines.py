@@ -26,11 +26,15 @@ async def connection(place: Place) -> AsyncIterator[tuple[asyncio.StreamReader, 
 
 
 async def everything(reader: asyncio.StreamReader) -> bytes:
-    """What comes until the edge closes the connection."""
-    try:
-        return await asyncio.wait_for(reader.read(), 20)
-    except ConnectionResetError:
-        return b""
+    """What comes until the edge closes the connection, which must not take as long as aiohttp waits for a body."""
+    received = b""
+    async with asyncio.timeout(6):
+        try:
+            while chunk := await reader.read(65_536):
+                received += chunk
+        except ConnectionResetError:  # closed on what was still being sent
+            pass
+    return received
 
 
 async def drip(writer: asyncio.StreamWriter, data: bytes, pause_s: float) -> None:
