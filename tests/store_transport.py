@@ -13,6 +13,7 @@ from collector.domain.event import Arrival, Assertion, Event, Receipt, Trust
 from collector.domain.site import Site, SiteSettings
 from collector.domain.traits import fold_traits
 from collector.recorder.group import record_group
+from collector.recorder.memory import Memory
 from collector.store import devices, events, identifiers, profiles, schema, traits, visits
 from collector.store.database import Database
 from collector.store.erasure import Erasures
@@ -39,6 +40,7 @@ class StoreTransport:
         self.site = site
         self.fresh_id = fresh_id or counting_ids()
         self.erasures = Erasures("a secret for tests")
+        self.memory = Memory()
 
     def arrival(self, letter: Letter, trust: Trust = Trust.BROWSER) -> Arrival:
         """What the web would make of a letter."""
@@ -58,7 +60,7 @@ class StoreTransport:
     def record(self, *arrivals: Arrival) -> list[Receipt]:
         """Record a group in one transaction."""
         now = max(arrival.received_at for arrival in arrivals)
-        return self.database.transact(record_group, arrivals, now, self.fresh_id, self.erasures)
+        return self.database.transact(record_group, arrivals, now, self.fresh_id, self.erasures, self.memory)
 
     async def deliver(self, letter: Letter) -> Answer:
         (receipt,) = self.record(self.arrival(letter))

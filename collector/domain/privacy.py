@@ -16,6 +16,8 @@ TELLABLE_WARNINGS = frozenset(
         "clock_skew",
         "clock_out_of_range",
         "no_sent_at",
+        "no_at",
+        "identify_type_not_exact",
         "bot",
     }
 )

@@ -7,7 +7,7 @@ the caller opened; nobody is answered before it has committed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import orjson
@@ -17,9 +17,9 @@ from collector.domain.event import Arrival, Assertion, Event, EventCode, Outcome
 from collector.domain.identifiers import Clean, sanitise
 from collector.domain.privacy import tellable
 from collector.domain.recognition import BEGINNING, Device, Moment, born_at, is_younger, profile_at, recognise
-from collector.domain.site import Site
 from collector.domain.visit import MarkerKind, marker_kind
 from collector.recorder.assertion import assert_identity, back_fill_on_arrival, is_erased, mark
+from collector.recorder.memory import Memory, SiteMemory, recall
 from collector.recorder.picture import Picture
 from collector.store.devices import (
     KnownUid,
@@ -37,57 +37,72 @@ from collector.store.quarantine import Refused
 
 
 def record_group(
-    conn: Connection, arrivals: Sequence[Arrival], now: int, fresh_id: Callable[[], str], erasures: Erasures
+    conn: Connection,
+    arrivals: Sequence[Arrival],
+    now: int,
+    fresh_id: Callable[[], str],
+    erasures: Erasures,
+    memory: Memory | None = None,
 ) -> list[Receipt]:
-    """Record `arrivals` (of any sites, in order of arrival); one receipt for each, valid once the caller commits."""
+    """Record `arrivals` (of any sites, in order of arrival); one receipt for each, valid once the caller commits.
+
+    `memory` spares reading what earlier groups knew; the caller has it `forget` when the transaction fails.
+    """
+    memory = memory or Memory()
+    memory.revalidate(conn)
     receipts: dict[int, Receipt] = {}
     by_site: dict[int, list[int]] = {}
     for place, arrival in enumerate(arrivals):
         by_site.setdefault(arrival.site.site_id, []).append(place)
     for places in by_site.values():
         mine = [arrivals[place] for place in places]
-        picture = load(conn, mine, now, fresh_id, erasures)
+        known = memory.of(mine[-1].site.site_id)
+        picture = load(Picture(conn, mine[-1].site, now, fresh_id, erasures), mine, known)
         for place, arrival in zip(places, mine, strict=True):
             receipts[place] = _record(picture, arrival)
         picture.flush()
+        known.uids |= picture.uids
+        known.devices |= picture.devices
+    memory.stamp(conn)
     return [receipts[place] for place in range(len(arrivals))]
 
 
-def load(
-    conn: Connection, arrivals: Sequence[Arrival], now: int, fresh_id: Callable[[], str], erasures: Erasures
-) -> Picture:
+def load(picture: Picture, arrivals: Sequence[Arrival], known: SiteMemory) -> Picture:
     """What the plain events of one site need: stored ids, devices, UIDs; for unknown UIDs also cookies and erasures."""
-    site: Site = arrivals[-1].site
-    picture = Picture(conn, site, now, fresh_id, erasures)
+    conn, site_id = picture.conn, picture.site.site_id
     events = [event for arrival in arrivals for event in arrival.events]
-    stored = fetch_stored_ids(conn, site.site_id, [event.event_id for event in events])
+    stored = fetch_stored_ids(conn, site_id, [event.event_id for event in events])
     if stored:
-        picture.stored = fetch_stored(conn, site.site_id, stored)
-    device_ids = {arrival.device_id for arrival in arrivals if arrival.device_id}
-    picture.devices = fetch_devices(conn, site.site_id, device_ids) if device_ids else {}
+        picture.stored = fetch_stored(conn, site_id, stored)
+    _load_devices(picture, {arrival.device_id for arrival in arrivals if arrival.device_id}, known)
     mentioned = {event.uid for event in events if event.uid}
-    wanted = mentioned | {device.youngest_uid for device in picture.devices.values() if device.youngest_uid}
-    picture.uids = fetch_uids(conn, site.site_id, wanted) if wanted else {}
+    _load_uids(picture, mentioned | _youngest(picture), known)
     unknown = mentioned - picture.uids.keys()
     if unknown:
-        picture.erased_uids = erasures.find(conn, site.site_id, "uid", unknown)
+        picture.erased_uids = picture.erasures.find(conn, site_id, "uid", unknown)
         newcomers = (arrival for arrival in arrivals if any(event.uid in unknown for event in arrival.events))
         contacts = {arrival.contact_id for arrival in newcomers if arrival.contact_id}
-        picture.live_contacts = set(fetch_roots(conn, site.site_id, contacts)) if contacts else set()
-    _load_devices_of(picture, picture.uids)
+        picture.live_contacts = set(fetch_roots(conn, site_id, contacts)) if contacts else set()
+    # Known UIDs bring their own device, which may differ from what the cookies said.
+    missing = {uid.device_id for uid in picture.uids.values() if uid.device_id} - picture.devices.keys()
+    if missing:
+        _load_devices(picture, missing, known)
+        _load_uids(picture, _youngest(picture) - picture.uids.keys(), known)
     return picture
 
 
-def _load_devices_of(picture: Picture, uids: Iterable[str]) -> None:
-    """Known UIDs bring their own device, which may differ from what the cookies said."""
-    missing = {picture.uids[uid].device_id for uid in uids} - {None, *picture.devices}
-    if missing:
-        site_id = picture.site.site_id
-        found = fetch_devices(picture.conn, site_id, [device_id for device_id in missing if device_id])
-        picture.devices |= found
-        youngest = {device.youngest_uid for device in found.values() if device.youngest_uid} - picture.uids.keys()
-        if youngest:
-            picture.uids |= fetch_uids(picture.conn, site_id, youngest)
+def _load_devices(picture: Picture, wanted: set[str], known: SiteMemory) -> None:
+    conn, site_id = picture.conn, picture.site.site_id
+    picture.devices |= recall(known.devices, wanted, lambda missing: fetch_devices(conn, site_id, missing))
+
+
+def _load_uids(picture: Picture, wanted: set[str], known: SiteMemory) -> None:
+    conn, site_id = picture.conn, picture.site.site_id
+    picture.uids |= recall(known.uids, wanted, lambda missing: fetch_uids(conn, site_id, missing))
+
+
+def _youngest(picture: Picture) -> set[str]:
+    return {device.youngest_uid for device in picture.devices.values() if device.youngest_uid}
 
 
 def _record(picture: Picture, arrival: Arrival) -> Receipt:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, InterfaceEr
 from collector import metrics
 from collector.domain.event import Arrival, EventCode, Receipt, Rejection
 from collector.recorder.group import raw_event, record_group
+from collector.recorder.memory import Memory
 from collector.store.consents import Consent, insert_consent
 from collector.store.database import Database
 from collector.store.erasure import Erasures
@@ -70,6 +71,7 @@ class Recorder:
         self._now = now
         self._fresh_id = fresh_id
         self._queue_size = queue_size
+        self._memory = Memory()
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -180,10 +182,14 @@ class Recorder:
         """Record `arrivals` in one transaction; if the data is refused, in halves, down to the culprit."""
         try:
             with metrics.COMMIT_SECONDS.time():
-                return await self._database.write(record_group, arrivals, self._now(), self._fresh_id, self._erasures)
+                return await self._database.write(
+                    record_group, arrivals, self._now(), self._fresh_id, self._erasures, self._memory
+                )
         except (OperationalError, OSError) as error:
+            self._memory.forget()
             raise self._unavailable(error) from error
         except Exception as error:
+            self._memory.forget()
             if isinstance(error, DatabaseError) and not isinstance(error, IntegrityError | DataError | InterfaceError):
                 raise self._unavailable(error) from error
             log.warning("group_refused", requests=len(arrivals), error=type(error).__name__)

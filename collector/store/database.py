@@ -74,10 +74,18 @@ def _empty_log(driver_connection: Any) -> bool:
     return not busy
 
 
+def fetch_change_mark(conn: Connection) -> object:
+    """Differs from an earlier mark if anything was written since, by any connection; None if the engine cannot tell."""
+    driver_connection = conn.connection.driver_connection
+    if conn.dialect.name != "sqlite" or driver_connection is None:
+        return None
+    return driver_connection.execute("PRAGMA data_version").fetchone()[0], driver_connection.total_changes
+
+
 def _open_readers(path: Path) -> AsyncEngine:
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - half a second that commands do not pay
 
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", hide_parameters=True)
     _on_connect(engine.sync_engine, READER_PRAGMAS, "BEGIN")
     return engine
 
@@ -90,7 +98,10 @@ class Database:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock_file = os.open(f"{self.path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._writer = create_engine(
-            f"sqlite:///{self.path}", poolclass=StaticPool, connect_args={"check_same_thread": False}
+            f"sqlite:///{self.path}",
+            poolclass=StaticPool,
+            connect_args={"check_same_thread": False},
+            hide_parameters=True,  # errors are logged, e-mails are not
         )
         _on_connect(self._writer, WRITER_PRAGMAS, "BEGIN IMMEDIATE")
         self._readers: AsyncEngine | None = None
@@ -124,7 +135,7 @@ class Database:
 
     def read_now(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`read` for a caller without an event loop (the command line)."""
-        engine = create_engine(f"sqlite:///{self.path}", poolclass=NullPool)
+        engine = create_engine(f"sqlite:///{self.path}", poolclass=NullPool, hide_parameters=True)
         _on_connect(engine, READER_PRAGMAS, "BEGIN")
         with engine.connect() as connection:
             return query(connection, *args, **kwargs)

@@ -1,18 +1,15 @@
 /** Readable lines about what the SDK does: to the console, or to a listener such as a panel on the page. */
 
 import { attempt } from "./attempt";
-import type { DebugEntry } from "./surface";
+import type { DebugEntry, DebugListener } from "./surface";
 
 const REMEMBERED = 50;
 
-let listener: unknown;
+let listener: DebugListener | undefined;
 let recent: DebugEntry[] = [];
 
-const tell = (entry: DebugEntry): unknown =>
-  attempt(() => {
-    if (typeof listener == "function") listener(entry);
-    else if (listener) console.log(`[regulars] ${entry.kind}: ${entry.text}`, entry.data);
-  });
+const print: DebugListener = ({ kind, text, data }) => console.log(`[regulars] ${kind}: ${text}`, data);
+const tell = (entry: DebugEntry): unknown => attempt(() => listener!(entry)); // (mostly there is none)
 
 export const note = (kind: DebugEntry["kind"], text: string, data?: unknown): void => {
   const entry = { kind, text, data };
@@ -22,7 +19,7 @@ export const note = (kind: DebugEntry["kind"], text: string, data?: unknown): vo
 
 /** The public `debug(on)`: true, false or a function; a new listener gets the recent entries first. */
 export const listen = (_at: number, on: unknown): void => {
-  listener = on;
+  listener = typeof on == "function" ? (on as DebugListener) : on ? print : undefined;
   recent.forEach(tell);
 };
 

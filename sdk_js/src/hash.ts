@@ -19,14 +19,13 @@ export const md5 = (text: unknown): string => {
   for (let block = 0; block < end; block += 16) {
     let [a, b, c, d] = state as unknown as [number, number, number, number];
     for (let i = 0; i < 64; i++) {
-      const round = i >> 4;
-      const [mix, index] = [
-        [(b & c) | (~b & d), i],
-        [(d & b) | (~d & c), i * 5 + 1],
-        [b ^ c ^ d, i * 3 + 5],
-        [c ^ (b | ~d), i * 7],
-      ][round] as [number, number];
-      const turn = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21][round * 4 + (i & 3)]!;
+      const [mix, index, ...turns] = [
+        [(b & c) | (~b & d), i, 7, 12, 17, 22],
+        [(d & b) | (~d & c), i * 5 + 1, 5, 9, 14, 20],
+        [b ^ c ^ d, i * 3 + 5, 4, 11, 16, 23],
+        [c ^ (b | ~d), i * 7, 6, 10, 15, 21],
+      ][i >> 4] as [number, number, ...number[]];
+      const turn = turns[i & 3]!;
       const constant = (Math.abs(Math.sin(i + 1)) * 2 ** 32) >>> 0;
       const sum = a + mix + constant + words[block + (index & 15)]!;
       [a, d, c, b] = [d, c, b, (b + ((sum << turn) | ((sum | 0) >>> (32 - turn)))) | 0];

@@ -25,7 +25,7 @@ export const readPerson = (): Person => readCookie(NAME) as Person;
 /** The person of now, minted with birth time `at` (ms) where there is none; `decision` and `reset` change it. */
 export const personAt = (at: number, reset?: boolean, decision?: string): Person => {
   const person = readPerson();
-  seq = Math.max(seq, +person[4]! || 0, lastSeq());
+  seq = Math.max(seq, +person[4]! || 0, renewed ? 0 : lastSeq());
   if (reset || !person[1]) {
     person[1] = uuidv7(at);
     person[2] = reset ? "reset" : "first";

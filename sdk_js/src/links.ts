@@ -12,7 +12,7 @@ export const watchLinks = (
   on: (type: string, work: (event: any) => void) => void,
 ): void => {
   const click = (event: Event): void => {
-    const link = (event.composedPath() as HTMLAnchorElement[]).find(({ host }) => host);
+    const link = (event.composedPath() as HTMLAnchorElement[]).find(({ href, host }) => href && host);
     if (!link) return;
     const isFile = settings.downloads && (link.download || DOWNLOAD.test(link.pathname));
     const action = isFile ? "download" : settings.outbound && link.host != location.host && "outbound";

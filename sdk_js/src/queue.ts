@@ -12,6 +12,10 @@ export const MAX_BATCH_BYTES = 32_000;
 const MAX_AGE_MS = 7 * 86_400_000;
 const DROPPED = "d";
 
+// What waits, as of the last look (none yet), plus what this tab added: so that not every call counts a long queue.
+let count = Infinity;
+let size = 0;
+
 /** e + 1 and nine digits of counter + 1 for a valuable event, else 0 + event id + device: sorting keys sorts events. */
 export const keyOf = (seq: number, valuable: boolean, eventId: string, device: string): string =>
   "e" + (1e9 + seq) + +valuable + eventId + device;
@@ -38,22 +42,25 @@ export const drop = (key: string, why: string): void => {
 };
 
 /** Gives up what is too old or too much: the oldest first, and those of low value before all others. */
-const trim = (now: number): void => {
-  let count = 0;
-  let size = 0;
+const trim = (): void => {
+  count = size = 0;
   for (const key of keysOf("e").sort((a, b) => +a[11]! - +b[11]!).reverse()) {
-    size += load(key).length;
-    if (++count > MAX_EVENTS || size > MAX_SIZE || now - birthTime(key.slice(12)) > MAX_AGE_MS) {
-      drop(key, "too old or too many");
-    }
+    const { length } = load(key);
+    const fits = count < MAX_EVENTS && size + length <= MAX_SIZE;
+    if (fits && Date.now() - birthTime(key.slice(12)) < MAX_AGE_MS) {
+      count++;
+      size += length;
+    } else drop(key, "too old or too many");
   }
 };
 
-/** Keeps an event (JSON text) under its key. `now` in ms. */
-export const append = (key: string, event: string, now: number): void => {
+/** Keeps an event (JSON text) under its key. */
+export const append = (key: string, event: string): void => {
   save(key, event);
+  count++;
+  size += event.length;
   if (utf8(event).length > MAX_BATCH_BYTES) drop(key, "too large");
-  trim(now);
+  if (count > MAX_EVENTS || size > MAX_SIZE) trim();
 };
 
 /** Keys of the oldest events, of one device, that `wanted` agrees to: at most `count`, together at most 32 kB. */

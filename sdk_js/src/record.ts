@@ -11,8 +11,8 @@ import { wake } from "./sender";
 import type { Fields } from "./surface";
 import { visitAt } from "./visit";
 
-/** Worth more than the rest when room runs out: who the visitor is, and what they bought. */
-const VALUABLE = /^user\/|purchase|order/;
+/** Worth more than the rest when room runs out: who the visitor is, what they sent or bought. */
+const VALUABLE = /^user|^form|purchase|order/;
 
 let page: string;
 
@@ -37,12 +37,12 @@ export const record = (
   admit(at, () => {
     const [, uid, uid_origin, device] = personAt(at, name == "user/reset_anonymous_uid");
     if (category == "user" && isRepeated(uid!, action, said, at)) {
-      return note("dropped", "Same identify within 24 hours");
+      return note("dropped", "Repeated identify");
     }
     const visit = visitAt(at, ...arrival);
     const seq = nextSeq();
     const event_id = uuidv7(at);
-    const key = keyOf(seq, VALUABLE.test(name) || !!said.email, event_id, device!);
+    const key = keyOf(seq, VALUABLE.test(name), event_id, device!);
     const event = {
       url,
       ...said,
@@ -58,7 +58,7 @@ export const record = (
       dropped: takeDropped(),
     };
     note("tracked", name, event);
-    append(key, toJson(event), Date.now());
+    append(key, toJson(event));
     wake(key);
   });
 };

@@ -17,11 +17,13 @@ const RETRY_AT = "r";
 const FAILURES = "f";
 
 let timer: unknown; // of the next attempt
-let running = false;
+let running: Promise<void> | undefined;
 // Events per batch: halved while the collector finds batches too large or malformed, none when it refuses this site.
 let limit = Infinity;
-const own = new Set<string>(); // keys of events tracked by this page
-const flying = new Set<string>(); // keys of events on their way
+/** Events this page has to do with, by key: those it tracked or once sent, and those on their way at the moment. */
+const touched: Record<string, typeof OWN | typeof FLYING> = {};
+const OWN = 1;
+const FLYING = 2;
 
 interface Reply {
   accepted?: number;
@@ -72,7 +74,7 @@ const settle = (keys: string[], status: number, reply: Reply, header: string | n
 /** Sends one batch. False: that was all, or it failed. */
 const sendNext = async (leaving?: boolean): Promise<boolean> => {
   const now = Date.now();
-  const keys = take(limit, (key) => !flying.has(key) && (!leaving || own.has(key)));
+  const keys = take(limit, (key) => (leaving ? touched[key] == OWN : touched[key] != FLYING));
   if (!keys[0]) return false;
   const url = endpoint("collect");
   const device = deviceOf(keys[0]);
@@ -82,7 +84,7 @@ const sendNext = async (leaving?: boolean): Promise<boolean> => {
   let reply: Reply = {};
   let header: string | null = null;
   note("sent", `${keys.length} events`);
-  keys.forEach((key) => flying.add(key));
+  keys.forEach((key) => (touched[key] = FLYING));
   try {
     const response = await fetch(url, {
       method: "POST",
@@ -98,30 +100,32 @@ const sendNext = async (leaving?: boolean): Promise<boolean> => {
   } catch {
     if (leaving && !status) attempt(() => navigator.sendBeacon(url, body));
   }
-  keys.forEach((key) => flying.delete(key));
+  keys.forEach((key) => (touched[key] = OWN));
   return settle(keys, status, reply, header);
 };
 
 /** An event was kept under `key`: send it soon, together with what follows it. */
 export const wake = (key: string): void => {
-  own.add(key);
+  touched[key] = OWN;
   if (!timer) sleep(GATHER_MS);
 };
 
-/** Send now, unless the collector asked to wait. */
-export const flush = async (): Promise<void> => {
-  const wait = running ? GATHER_MS : mustWait();
-  if (wait) return sleep(wait);
+const sendAll = async (): Promise<void> => {
   clearTimeout(timer as number);
   timer = 0;
-  running = true;
   try {
     let more;
     while ((more = await alone(sendNext)));
     if (more == null) sleep(GATHER_MS);
   } finally {
-    running = false;
+    running = undefined;
   }
+};
+
+/** Send now, unless the collector asked to wait. Resolves after the attempt. */
+export const flush = (): Promise<void> | void => {
+  const wait = mustWait();
+  return wait ? sleep(wait) : (running = running || sendAll());
 };
 
 /** The page may be about to vanish: send what it tracked, in this very moment. */

@@ -1,0 +1,65 @@
+"""What the last groups left known, so that the next one need not read it again: devices and UIDs with their bindings.
+
+Valid only as long as nothing but the recorder has changed the database. `revalidate` sees that from SQLite's own
+counters, of changes by other connections and by this one; where an engine has none, nothing is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from collector.domain.recognition import Device
+from collector.store.database import fetch_change_mark
+from collector.store.devices import KnownUid
+
+T = TypeVar("T")
+
+MAX_ENTRIES = 20_000  # of each kind and site: about 15 MB
+
+
+@dataclass(slots=True)
+class SiteMemory:
+    """What is known of one site, by id."""
+
+    uids: dict[str, KnownUid] = field(default_factory=dict)
+    devices: dict[str, Device] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is known of all sites, as of the moment at which the database stood at `mark`."""
+
+    sites: dict[int, SiteMemory] = field(default_factory=dict)
+    mark: object = None
+
+    def forget(self) -> None:
+        """A transaction failed: what it left here never happened."""
+        self.sites.clear()
+        self.mark = None
+
+    def revalidate(self, conn: Connection) -> None:
+        """At the beginning of a transaction: forget everything if somebody else changed the database since."""
+        if self.mark is None or fetch_change_mark(conn) != self.mark:
+            self.sites.clear()
+
+    def stamp(self, conn: Connection) -> None:
+        """At the end of a transaction: what is known now is true of this state."""
+        self.mark = fetch_change_mark(conn)
+
+    def of(self, site_id: int) -> SiteMemory:
+        """What is known of one site; begun afresh when it has grown too large."""
+        known = self.sites.setdefault(site_id, SiteMemory())
+        if len(known.uids) > MAX_ENTRIES or len(known.devices) > MAX_ENTRIES:
+            known = self.sites[site_id] = SiteMemory()
+        return known
+
+
+def recall(known: dict[str, T], wanted: set[str], fetch: Callable[[set[str]], dict[str, T]]) -> dict[str, T]:
+    """Those of `wanted` that exist, from memory where they are known; the rest is fetched."""
+    found = {key: known[key] for key in wanted if key in known}
+    missing = wanted - found.keys()
+    return found | fetch(missing) if missing else found
