@@ -11,27 +11,29 @@ let renewed = false;
 const NAME = "_regulars";
 const LIFETIME_S = 395 * 86_400;
 
-/** Decisions, as the cookie holds them. */
-const ASKED_NOTHING = "0";
+/** Decisions, as the cookie holds them; "" while the visitor was asked nothing. */
 export const GRANTED = "1";
 export const DENIED = "2";
 
 /** Cookie `_regulars`: decision.uid.origin.device.seq; `2` alone after a denial. */
-export type Person = [decision?: string, uid?: string, origin?: string, device?: string, seq?: string | number];
+export type Person = [decision?: string, uid?: string, origin?: string, device?: string, seq?: number];
 
 /** What is kept, without minting or storing anything. */
-export const readPerson = (): Person => readCookie(NAME) as Person;
+export const readPerson = (): Person => readCookie(NAME) as unknown as Person;
 
-/** The person of now, minted with birth time `at` (ms) where there is none; `decision` and `reset` change it. */
+/**
+ * The person of now, with the next number of the event counter; minted with birth time `at` (ms) where there is none.
+ * `decision` and `reset` change it.
+ */
 export const personAt = (at: number, reset?: boolean, decision?: string): Person => {
   const person = readPerson();
-  seq = Math.max(seq, +person[4]! || 0, renewed ? 0 : lastSeq());
+  seq = Math.max(seq, +person[4]! || 0, renewed ? 0 : lastSeq()) + 1;
   if (reset || !person[1]) {
     person[1] = uuidv7(at);
     person[2] = reset ? "reset" : "first";
     renewed = false;
   }
-  person[0] = decision || person[0] || ASKED_NOTHING;
+  person[0] = decision || person[0]!;
   person[3] = person[3] || uuidv7(at);
   person[4] = seq;
   // Written once a page, so that the cookie's life rolls on, and whenever it says something new.
@@ -40,12 +42,9 @@ export const personAt = (at: number, reset?: boolean, decision?: string): Person
   return person;
 };
 
-/** The next number of this browser's event counter. */
-export const nextSeq = (): number => ++seq;
-
 /** Forgets every id; what stays says `denied`, or nothing where recording must be granted anyway. */
 export const forgetPerson = (remember: boolean): void =>
-  writeCookie(NAME, remember ? [DENIED] : [], remember ? LIFETIME_S : 0);
+  writeCookie(NAME, [remember ? DENIED : ""], +remember * LIFETIME_S);
 
 /** Writes the counter down, before the page may go away. */
 export const savePerson = (): void => {

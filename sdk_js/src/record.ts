@@ -2,7 +2,7 @@
 
 import { admit } from "./consent";
 import { note } from "./debug";
-import { nextSeq, personAt } from "./identity";
+import { personAt } from "./identity";
 import { uuidv7 } from "./ids";
 import { toJson } from "./json";
 import { append, keyOf, takeDropped } from "./queue";
@@ -35,14 +35,13 @@ export const record = (
   const url = location.href;
   const said = JSON.parse(toJson(fields || {})) as Fields;
   admit(at, () => {
-    const [, uid, uid_origin, device] = personAt(at, name == "user/reset_anonymous_uid");
+    const [, uid, uid_origin, device, seq] = personAt(at, name == "user/reset_anonymous_uid");
     if (category == "user" && isRepeated(uid!, action, said, at)) {
       return note("dropped", "Repeated identify");
     }
     const visit = visitAt(at, ...arrival);
-    const seq = nextSeq();
     const event_id = uuidv7(at);
-    const key = keyOf(seq, VALUABLE.test(name), event_id, device!);
+    const key = keyOf(seq!, VALUABLE.test(name), event_id, device!);
     const event = {
       url,
       ...said,

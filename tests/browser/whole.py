@@ -169,7 +169,8 @@ async def sdk_waits(page: Page) -> None:
 def _stored(row: tuple[Any, ...]) -> Stored:
     """The row with ids as text and the body as a value."""
     decoded: list[Any] = [str(uuid.UUID(bytes=value)) if isinstance(value, bytes) else value for value in row[:-1]]
-    return Stored(*decoded, json.loads(row[-1]))
+    decoded.append(json.loads(row[-1]))
+    return Stored(*decoded)
 
 
 OpenTown = Callable[[Plan], Awaitable[Town]]

@@ -105,7 +105,7 @@ async def deliver(session: aiohttp.ClientSession, url: str, browser: Browser, ta
                 return ids
             if status != 503 or "Retry-After" not in response.headers:
                 tally.surprises.append(f"{status} {text}")
-        await asyncio.sleep(browser.chance.uniform(0.01, 0.05))
+        await asyncio.sleep(browser.chance.uniform(0.05, 0.2))
 
 
 async def browse(url: str, folder: Path, client: int, seed: int, stop: asyncio.Event, tally: Tally) -> None:

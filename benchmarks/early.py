@@ -1,0 +1,32 @@
+"""A collector that acknowledges before the commit, to show what waiting for the disk costs. For benchmarks only.
+
+`python -m benchmarks.early serve`. Everything else is the collector's own: the queue, its bound and the writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import runpy
+
+from collector.domain.event import Arrival, Receipt
+from collector.recorder import Recorder, queue
+
+record_durably = Recorder.record
+in_flight: set[asyncio.Task[Receipt]] = set()
+
+
+async def record_early(self: Recorder, arrival: Arrival) -> Receipt:
+    """Answer at once; only where the queue is half full wait for the commit, so that load cannot outrun the writer."""
+    task = asyncio.create_task(record_durably(self, arrival))
+    in_flight.add(task)
+    task.add_done_callback(in_flight.discard)
+    if len(in_flight) > EARLY_ANSWERS:
+        return await task
+    return Receipt(len(arrival.events), 0, 0, 0, arrival.contact_id, arrival.device_id)
+
+
+EARLY_ANSWERS = 2 * queue.GROUP_EVENTS
+
+if __name__ == "__main__":
+    Recorder.record = record_early  # type: ignore[method-assign]
+    runpy.run_module("collector", run_name="__main__")
