@@ -41,7 +41,7 @@ def make_event(origin: str, uid: str, visit: str, page: str, seq: int, ms: int) 
         "items": [
             {
                 "id": "watering-can",
-                "name": "Made by hand in ash and steel",
+                "name": "Made by hand in ash and steel, with a cord",
                 "price": 1490,
                 "currency": "EUR",
                 "quantity": 1,

@@ -52,12 +52,12 @@ end
 
 local function page_view(product)
   return format('"title":"%s | Garden and Kitchen","referrer":"%s/catalogue/kitchen?sort=newest&page=2",'
-    .. '"extra":{"layout":"wide","theme":"light","test_group":"b","scrolled":0}', product, origin)
+    .. '"extra":{"layout":"wide","theme":"light","test_group":"b","scrolled":0,"returning":true}', product, origin)
 end
 
 local function product_view(product)
   return format('"dims":{"sku":"%s","brand":"Field & Hearth","list":"bestsellers"},'
-    .. '"items":[{"id":"%s","name":"Made by hand in ash and steel","price":1490,"currency":"EUR","quantity":1}]', product, product)
+    .. '"items":[{"id":"%s","name":"Made by hand in ash and steel, with a cord","price":1490,"currency":"EUR","quantity":1}]', product, product)
 end
 
 local function event(visitor, ms)

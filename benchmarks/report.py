@@ -103,7 +103,11 @@ def _cells(result: Result) -> list[str]:
 
 def _not_measured(results: Sequence[Result], failures: Sequence[str]) -> list[str]:
     """The rows that this run has no figure for, and why."""
-    missing = [re.sub(r"[{}]", "", TARGETS[name].what) for name in TARGETS if name not in {r.name for r in results}]
+    missing = [
+        re.sub(r"[{}]", "", TARGETS[name].what.replace("{rows}", "{more}"))
+        for name in TARGETS
+        if name not in {r.name for r in results}
+    ]
     lines = [f"Not measured in this run: {'; '.join(missing)}.", ""] if missing else []
     return lines + [line for failure in failures for line in (f"Failed: {failure}", "")]
 

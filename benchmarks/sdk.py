@@ -90,7 +90,7 @@ async def _measure_upload(bench: Bench) -> list[Result]:
             await wait_for(lambda: last_row(site.database) == 12, "12 events")
             await browser.close()
             posts = line.posts()
-    return [Result("sdk_upload", [sum(map(len, posts))], f"Chromium; {len(posts)} requests")]
+    return [Result("sdk_upload", [sum(map(len, posts))], f"Chromium; requests: {len(posts)}")]
 
 
 async def wait_for(condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:

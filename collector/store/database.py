@@ -33,7 +33,8 @@ Query = Callable[Concatenate[Connection, P], T]
 
 BUSY_TIMEOUT_MS = 2000
 WAL_LIMIT_BYTES = 48 * 1024 * 1024
-TRANSACTIONS_BETWEEN_CHECKPOINTS = 200
+TRANSACTIONS_BETWEEN_CHECKPOINTS = 200  # or so many
+ROWS_BETWEEN_CHECKPOINTS = 20_000  # about 16 MB of log
 CHECKPOINTS_BEFORE_GIVING_UP = 3
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON")
 WRITER_PRAGMAS = (*SQLITE_PRAGMAS, "wal_autocheckpoint=0", "journal_size_limit=16777216", "cache_size=-65536")
@@ -108,6 +109,7 @@ class Database:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._connection: Connection | None = None
         self._since_checkpoint = 0
+        self._rows_at_checkpoint = 0
 
     def transact(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `query` in the writing transaction of this process and commit; in the calling thread.
@@ -142,7 +144,13 @@ class Database:
 
     async def checkpoint_if_due(self) -> None:
         """Move the log into the database file, now and then, between transactions."""
-        if self._since_checkpoint >= TRANSACTIONS_BETWEEN_CHECKPOINTS:
+        driver_connection = self._connection.connection.driver_connection if self._connection else None
+        rows = driver_connection.total_changes if driver_connection else 0
+        if (
+            self._since_checkpoint >= TRANSACTIONS_BETWEEN_CHECKPOINTS
+            or rows - self._rows_at_checkpoint >= ROWS_BETWEEN_CHECKPOINTS
+        ):
+            self._rows_at_checkpoint = rows
             await asyncio.get_running_loop().run_in_executor(self._thread, self._checkpoint)
 
     def _checkpoint(self) -> None:

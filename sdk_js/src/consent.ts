@@ -49,6 +49,5 @@ export const decide = (at: number, decision: string): void => {
 
 /** Applies what the browser itself says: Global Privacy Control, where the site heeds it. */
 export const heedBrowser = (): void => {
-  const undecided = +readPerson()[0]! < 1;
-  if (undecided && settings.gpc && (navigator as any).globalPrivacyControl) decide(Date.now(), "denied");
+  if (settings.gpc && (navigator as any).globalPrivacyControl && +readPerson()[0]! < 1) decide(Date.now(), "denied");
 };

@@ -13,7 +13,7 @@ export let cookieDomain: string | undefined;
 
 /** From the shortest suffix that could be registrable to the whole host; "" (no Domain attribute) last. */
 export const domainCandidates = (host: string): string[] => {
-  const labels = /\D$/.test(host) ? host.split(".") : []; // an address has no domain above it
+  const labels = host.split(".");
   return [...labels.map((_, index) => labels.slice(~index).join(".")).slice(1), ""];
 };
 
@@ -35,7 +35,8 @@ export const writeCookie = (name: string, fields: unknown[], maxAge?: number): v
         (domain && ";domain=" + domain) +
         (location.protocol == "https:" ? ";Secure" : "");
     });
-    return cookie(name) == value;
+    // (Reading back a cookie that was just written makes the page wait, so a domain that has proved itself is trusted.)
+    return domain == cookieDomain || cookie(name) == value;
   };
   cookieDomain = (cookieDomain == null ? domainCandidates(location.hostname) : [cookieDomain]).find(accepts);
   if (cookieDomain == null) save(name, value);

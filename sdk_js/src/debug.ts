@@ -9,7 +9,7 @@ let listener: DebugListener | undefined;
 let recent: DebugEntry[] = [];
 
 const print: DebugListener = ({ kind, text, data }) => console.log(`[regulars] ${kind}: ${text}`, data);
-const tell = (entry: DebugEntry): unknown => attempt(() => listener!(entry)); // (mostly there is none)
+const tell = (entry: DebugEntry): unknown => attempt(() => listener?.(entry));
 
 export const note = (kind: DebugEntry["kind"], text: string, data?: unknown): void => {
   const entry = { kind, text, data };

@@ -5,4 +5,4 @@ export const offsetMinutes = (at: number): number => -new Date(at).getTimezoneOf
 
 /** `YYYY-MM-DD HH:MM:SS` on this device's wall clock. */
 export const leadTime = (at = Date.now()): string =>
-  new Date(at).toLocaleString("sv"); // Swedes write dates like that
+  new Date(at + offsetMinutes(at) * 60_000).toISOString().slice(0, 19).replace("T", " ");

@@ -16,7 +16,7 @@ export const viewPage = (
   url = location.href,
 ): void => {
   const campaign = campaignOf(url);
-  const mark = campaign && md5(toJson(campaign)).slice(0, 8);
+  const mark = campaign && md5(toJson(campaign));
   record(at, "page", "view", { url, title: document.title, referrer, campaign, extra }, mark, external);
 };
 

@@ -155,9 +155,10 @@ async def test_what_a_crashed_tab_had_tracked_is_brought_by_the_next(town: Town)
 
 
 async def test_five_tabs_at_once_are_one_visitor_and_nothing_is_stored_twice(town: Town) -> None:
-    first = await town.visitor()
-    tabs = {str(number): await first.context.new_page() for number in range(5)}
-    await asyncio.gather(*(enter(town, page) for page in tabs.values()))
+    first = await enter(town, await town.visitor())
+    others = [await first.context.new_page() for _ in range(4)]
+    await asyncio.gather(*(enter(town, page) for page in others))
+    tabs = {str(number): page for number, page in enumerate([first, *others])}
     for start in range(0, 50, 10):
         await asyncio.gather(*(mark(page, 10, tab, start) for tab, page in tabs.items()))
     await once_and_in_order(town, 50, *tabs)

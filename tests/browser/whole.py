@@ -27,6 +27,10 @@ from tests.faults.server import Collector, Keys
 PATIENCE_S = 20.0
 COLLECT = "**/v1/collect?*"
 SDK = "**/sdk.js?*"
+# The reply, with its cookies, comes after the event is stored; until then the SDK keeps its copy.
+NOTHING_WAITS = """() => {
+  try { return !Object.keys(localStorage).some((key) => /^_regulars:[^:]*:e/.test(key)); } catch { return true; }
+}"""
 Json = dict[str, Any]
 
 
@@ -90,10 +94,11 @@ class Town:
         raise AssertionError(f"gave up waiting; stored are {[event.name for event in self.events()]}")
 
     async def arrived(self, page: Page, name: str, count: int = 1) -> list[Stored]:
-        """Has the page send what waits, and returns the events of that name once there are `count`."""
+        """Has the page send what waits; returns the events of that name once there are `count` and it was told so."""
         await sdk_is_there(page)
         await page.evaluate("void web_event.flush()")
         await self.until(lambda: len(self.events(name)) >= count)
+        await eventually(lambda: page.evaluate(NOTHING_WAITS), lambda: f"{page.url} still waits for an answer")
         found = self.events(name)
         assert len(found) == count, f"{len(found)} {name} instead of {count}"
         return found
