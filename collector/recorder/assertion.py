@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from collector.domain.event import Assertion, Event, Trust
-from collector.domain.identifiers import Clean
-from collector.domain.identity import (
+from collector.domain.decision import (
     Assign,
     Claim,
     Decision,
@@ -22,9 +20,10 @@ from collector.domain.identity import (
     Situation,
     Step,
     Switch,
-    back_fill_late_uid,
-    decide,
 )
+from collector.domain.event import Assertion, Event, Trust
+from collector.domain.identifiers import Clean
+from collector.domain.identity import back_fill_late_uid, decide
 from collector.domain.recognition import DAY_MS, Moment, born_at, epoch_of, is_shared, profile_at
 from collector.domain.traits import Trait
 from collector.domain.visit import Marker, MarkerKind, fold_visit, marker_kind

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, Insert, Select, Update, func, insert, select, update
 
+from collector.domain.decision import Person
 from collector.domain.event import Trust
-from collector.domain.identity import Person
 from collector.store.devices import count_uids
 from collector.store.events import fetch_first_seen
 from collector.store.identifiers import fetch_identifier

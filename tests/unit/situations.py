@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collector.domain.decision import Decision, Person, Situation
 from collector.domain.event import Trust
-from collector.domain.identity import Decision, Person, Situation, decide
+from collector.domain.identity import decide
 
 NOW = 5_000
 E, F = "e@example.com", "f@example.com"

@@ -9,17 +9,9 @@ import hashlib
 
 import pytest
 
+from collector.domain.decision import Assign, Claim, Merge, NewProfile, Person, Retire, Switch
 from collector.domain.event import Assertion, Trust
 from collector.domain.identifiers import sanitise
-from collector.domain.identity import (
-    Assign,
-    Claim,
-    Merge,
-    NewProfile,
-    Person,
-    Retire,
-    Switch,
-)
 from collector.domain.recognition import Device, recognise
 from collector.domain.visit import Marker, MarkerKind, State, fold_visit
 from tests.unit.situations import E, F, c, decided, e, p

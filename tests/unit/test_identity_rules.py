@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from collector.domain.decision import Assign, Claim, Merge, Person, Retire, Switch
 from collector.domain.event import Trust
-from collector.domain.identity import (
-    MAX_MERGES,
-    MAX_UIDS,
-    Assign,
-    Claim,
-    Merge,
-    Person,
-    Retire,
-    Switch,
-    back_fill_late_uid,
-    survivor,
-)
+from collector.domain.identity import MAX_MERGES, MAX_UIDS, back_fill_late_uid, survivor
 from tests.unit.situations import E, F, c, decided, e, p
 
 

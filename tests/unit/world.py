@@ -11,21 +11,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from collector.domain.decision import Assign, Claim, Merge, NewProfile, Person, Retire, Situation, Step, Switch
 from collector.domain.event import Event, Trust
 from collector.domain.identifiers import sanitise
-from collector.domain.identity import (
-    Assign,
-    Claim,
-    Merge,
-    NewProfile,
-    Person,
-    Retire,
-    Situation,
-    Step,
-    Switch,
-    back_fill_late_uid,
-    decide,
-)
+from collector.domain.identity import back_fill_late_uid, decide
 from collector.domain.recognition import (
     BEGINNING,
     DAY_MS,
