@@ -47,9 +47,7 @@ def test_every_command_is_in_the_guide(command):
     assert f"`{command}" in OPERATORS
 
 
-@pytest.mark.parametrize(
-    "route", sorted({(r.method, r.path) for r in routes() if r.method != "OPTIONS"}), ids=" ".join
-)
+@pytest.mark.parametrize("route", sorted({(r.method, r.path) for r in routes() if r.method != "OPTIONS"}), ids=" ".join)
 def test_every_route_is_in_the_reference(route):
     method, path = route
     assert re.search(rf"`{method} {re.escape(path)}[`?]", HTTP_API), f"docs/http-api.md lacks {method} {path}"
