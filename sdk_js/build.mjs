@@ -22,7 +22,6 @@ const options = {
   legalComments: "none",
   define: { __VERSION__: JSON.stringify(version) },
   tsconfigRaw: { compilerOptions: { alwaysStrict: false } },
-  mangleProps: /[a-z]_$/, // names that end in an underscore never leave the bundle
 };
 await bundle("src/sdk.ts", "dist/sdk.js", "iife");
 await bundle("src/module.ts", "dist/sdk.mjs", "esm");
@@ -30,7 +29,7 @@ await bundle("src/stub.ts", "dist/stub.js", "esm"); // it is a function call alr
 writeDeclarations();
 checkSizes();
 
-/** esbuild bundles and mangles private properties; terser makes the text smaller than esbuild would. */
+/** esbuild bundles; terser then makes the text smaller than esbuild would: first it rewrites, then it renames. */
 async function bundle(source, target, format) {
   const { outputFiles } = await build({ ...options, entryPoints: [source], format });
   const compress = { passes: 3, unsafe_arrows: true, booleans_as_integers: true };

@@ -44,7 +44,8 @@ export const start = (given: Settings, web_event = {} as WebEvent): WebEvent => 
     heedBrowser();
     // (Asked after the first cookie was written, and so has found its domain.)
     const isArrival = (): boolean =>
-      isFreshLoad() && isExternal(referrer, [cookieDomain || location.hostname, ...`${settings.own_domains}`.split(",")]);
+      isFreshLoad() &&
+      isExternal(referrer, [cookieDomain || location.hostname, ...`${settings.own_domains}`.split(",")]);
     const at = earlier[0]?.time || Date.now(); // the view comes before what was tracked before it
     turnPage(at);
     viewPage(at, referrer, isArrival);

@@ -14,7 +14,8 @@ import { endsVisit, isExternal } from "../src/visit";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const TEXTS = ["", "a", "ann@example.com", "é€😀", ...[55, 56, 63, 64, 65, 5_000].map((length) => "x".repeat(length))];
+const LENGTHS = [55, 56, 63, 64, 65, 5_000];
+const TEXTS = ["", "a", "ann@example.com", "é€😀", ...LENGTHS.map((length) => "x".repeat(length))];
 
 test("hashes agree with those of Node for texts of every padding", async () => {
   for (const text of TEXTS) {
