@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, insert
 
 from collector.store.schema import consents
 
@@ -32,9 +31,3 @@ def insert_consent(conn: Connection, site_id: int, consent: Consent) -> None:
             "received_at": consent.received_at,
         },
     )
-
-
-def fetch_consents(conn: Connection, site_id: int, uids: Sequence[str]) -> Sequence[RowMapping]:
-    """The decisions made under these UIDs, oldest first."""
-    query = select(consents).where(consents.c.site_id == site_id, consents.c.uid.in_(uids))
-    return conn.execute(query.order_by(consents.c.consent_id)).mappings().all()
