@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -16,6 +17,7 @@ from collector.web.bots import is_prefetch, read_agent
 from collector.web.cookies import CURRENT_CONTACT, GLOBAL_VISIT
 from collector.web.edge import EDGE, Edge
 from collector.web.errors import Refusal
+from collector.web.verdict import Verdict
 from collector.wire.batch import Batch, RequestError
 from collector.wire.drafts import quick
 from collector.wire.native import MAX_RAW_BYTES, parse_batch
@@ -24,12 +26,12 @@ from collector.wire.warnings import IDENTIFY_RATE_LIMITED
 _make_arrival = quick(Arrival)
 
 
-async def post_batch(request: web.Request) -> web.Response:
+async def post_batch(request: web.Request) -> web.StreamResponse:
     """Record a batch. Every event gets a verdict: listed in `results`, or stored without anything to remark."""
     return await take_batch(request.app[EDGE], request)
 
 
-async def take_batch(edge: Edge, request: web.Request) -> web.Response:
+async def take_batch(edge: Edge, request: web.Request) -> web.StreamResponse:
     """`post_batch` for a caller that has the edge at hand."""
     now = edge.now()
     check_form(request)
@@ -43,10 +45,8 @@ async def take_batch(edge: Edge, request: web.Request) -> web.Response:
         raise Refusal(batch.code, events=batch.count)
     arrival = make_arrival(edge, request, visitor, cast("Batch", batch), now)
     receipt = await record(edge, arrival, cast("Batch", batch).count)
-    response = web.Response(body=receipt_body(receipt), headers=visitor.entry.replies[visitor.origin])
-    if visitor.origin is not None:
-        set_cookies(edge, response, visitor, receipt, arrival.device_id, now)
-    return response
+    cookies = fresh_cookies(edge, visitor, receipt, arrival.device_id, now) if visitor.origin is not None else ()
+    return Verdict(visitor.entry.headers[visitor.origin], receipt_body(receipt), cookies, now)
 
 
 def make_arrival(edge: Edge, request: web.Request, visitor: Visitor, batch: Batch, now: int) -> Arrival:
@@ -115,16 +115,14 @@ def receipt_body(receipt: Receipt) -> bytes:
     )
 
 
-def set_cookies(
-    edge: Edge, response: web.Response, visitor: Visitor, receipt: Receipt, device_id: str | None, now: int
-) -> None:
-    """Name device and profile to the browser, where what it has is missing, old or another one."""
-    wanted = (
-        (GLOBAL_VISIT, receipt.device_id or device_id, visitor.device),
-        (CURRENT_CONTACT, receipt.contact_id, visitor.contact),
-    )
-    for name, value, carried in wanted:
-        if value is not None and (carried is None or carried.value != value or carried.is_stale(now)):
-            site_id, suffixed = visitor.entry.site.site_id, edge.sites.has_several
-            cookie = edge.cookies.write(name, site_id, value, now, suffixed=suffixed)
-            response.headers.add(hdrs.SET_COOKIE, cookie)
+def fresh_cookies(edge: Edge, visitor: Visitor, receipt: Receipt, device_id: str | None, now: int) -> Sequence[str]:
+    """Set-Cookie values that name device and profile, where what the browser has is missing, old or another one."""
+    site_id, suffixed = visitor.entry.site.site_id, edge.sites.has_several
+    return [
+        edge.cookies.write(name, site_id, value, now, suffixed=suffixed)
+        for name, value, carried in (
+            (GLOBAL_VISIT, receipt.device_id or device_id, visitor.device),
+            (CURRENT_CONTACT, receipt.contact_id, visitor.contact),
+        )
+        if value is not None and (carried is None or carried.value != value or carried.is_stale(now))
+    ]

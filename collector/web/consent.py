@@ -11,6 +11,7 @@ from collector.web.admission import admit, check_form, find_site, read_payload
 from collector.web.cookies import CURRENT_CONTACT, GLOBAL_VISIT
 from collector.web.edge import EDGE
 from collector.web.errors import Refusal
+from collector.web.headers import json_headers
 from collector.web.replies import answer_refusal
 from collector.wire.consent import parse_consent
 
@@ -39,9 +40,7 @@ async def post_consent(request: web.Request) -> web.StreamResponse:
             raise refusal from error
         response = answer_refusal(edge, request, refusal, "consent")
     else:
-        response = web.Response(
-            body=orjson.dumps({"state": decision.state}), headers=visitor.entry.replies[visitor.origin]
-        )
+        response = web.Response(body=orjson.dumps({"state": decision.state}), headers=json_headers(visitor.origin))
     if is_denial and visitor.origin is not None:
         for name in (GLOBAL_VISIT, CURRENT_CONTACT):
             for cookie in edge.cookies.expire(name, site_id):

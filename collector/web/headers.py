@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multidict import CIMultiDict
+from collections.abc import Mapping
 
 # Sent with everything: nothing here is a page.
 COMMON = {
@@ -24,6 +24,11 @@ def cors(origin: str) -> dict[str, str]:
     }
 
 
-def json_reply(origin: str | None) -> CIMultiDict[str]:
+def json_headers(origin: str | None) -> dict[str, str]:
     """The headers of a JSON reply to a page of `origin`, None for a client that is no page."""
-    return CIMultiDict({**JSON, "Vary": "Origin"} if origin is None else {**JSON, **cors(origin)})
+    return {**JSON, "Vary": "Origin"} if origin is None else {**JSON, **cors(origin)}
+
+
+def header_block(headers: Mapping[str, str]) -> bytes:
+    """`headers` as they go over the wire, without the empty line at the end."""
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("latin-1")

@@ -8,10 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 import structlog
-from multidict import CIMultiDict
 
 from collector.domain.site import Site
-from collector.web.headers import json_reply
+from collector.web.headers import header_block, json_headers
 from collector.web.sdk_file import Script
 
 REFRESH_S = 3.0
@@ -23,18 +22,18 @@ log = structlog.get_logger()
 class Entry:
     """A site with what is derived from it once.
 
-    `replies` are the headers of a reply by origin, None for a client without one; `script` is the SDK with its
+    `headers` are those of a JSON reply by origin, None for a client without one; `script` is the SDK with its
     settings, made when first asked for.
     """
 
-    __slots__ = ("origins", "replies", "script", "site")
+    __slots__ = ("headers", "origins", "script", "site")
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.script: Script | None = None
         self.origins = frozenset(site.origins)
-        self.replies: dict[str | None, CIMultiDict[str]] = {
-            origin: json_reply(origin) for origin in (None, *site.origins)
+        self.headers: dict[str | None, bytes] = {
+            origin: header_block(json_headers(origin)) for origin in (None, *site.origins)
         }
 
 
