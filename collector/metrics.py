@@ -50,18 +50,21 @@ _SUPPRESSED = OUTCOMES.labels("suppressed")
 _REFUSED = OUTCOMES.labels("refused")
 
 
-def count_receipt(receipt: Receipt) -> None:
-    """Count what became of the events of one recorded request; none of them has been counted as received yet."""
-    RECEIVED.inc(receipt.accepted + receipt.duplicate + receipt.quarantined + receipt.suppressed)
-    _STORED.inc(receipt.accepted)
-    if receipt.duplicate:
-        _DUPLICATE.inc(receipt.duplicate)
-    if receipt.quarantined:
-        _QUARANTINED.inc(receipt.quarantined)
-    if receipt.suppressed:
-        _SUPPRESSED.inc(receipt.suppressed)
-    if receipt.outcomes:
-        count_warnings(outcome.code for outcome in receipt.outcomes if outcome.status == "warned")
+def count_receipts(receipts: Iterable[Receipt]) -> None:
+    """Count what became of the events of recorded requests; none of them has been counted as received yet."""
+    stored = duplicate = quarantined = suppressed = 0
+    for receipt in receipts:
+        stored += receipt.accepted
+        duplicate += receipt.duplicate
+        quarantined += receipt.quarantined
+        suppressed += receipt.suppressed
+        if receipt.outcomes:
+            count_warnings(outcome.code for outcome in receipt.outcomes if outcome.status == "warned")
+    RECEIVED.inc(stored + duplicate + quarantined + suppressed)
+    _STORED.inc(stored)
+    _DUPLICATE.inc(duplicate)
+    _QUARANTINED.inc(quarantined)
+    _SUPPRESSED.inc(suppressed)
 
 
 def count_refused(code: str, events: int = 1) -> None:

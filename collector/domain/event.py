@@ -6,9 +6,10 @@ job of `wire`, deciding what an event means is the job of the other modules here
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collector.domain.site import Site
@@ -37,8 +38,7 @@ class EventCode(StrEnum):
     STORAGE_REJECTED = "storage_rejected"
 
 
-@dataclass(frozen=True, slots=True)
-class Assertion:
+class Assertion(Struct, frozen=True, gc=False):
     """Who the visitor says they are, as sent: not yet sanitised (spec/identity.md, Objects and R1).
 
     `traits` are the remaining `dims.customers.*` values. `hint` marks `user/info`, which never asserts (R14).
@@ -50,8 +50,7 @@ class Assertion:
     hint: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True, gc=False):
     """One valid event.
 
     `occurred_at` is corrected for the device's clock, `tracked_at` is what the device said. `seq` orders events of
@@ -75,8 +74,7 @@ class Event:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(Struct, frozen=True, gc=False):
     """One event that was refused, with what is needed to repair and replay it. `index` is its place in the batch."""
 
     index: int
@@ -86,8 +84,7 @@ class Rejection:
     event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True, gc=False):
     """What one request brought, ready to be recorded.
 
     `device_id` is the device named by the cookie, else by the SDK, else freshly minted; None when cookies are neither
@@ -107,8 +104,7 @@ class Arrival:
     user_agent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True, gc=False):
     """What became of one event that was not simply accepted."""
 
     index: int
@@ -118,8 +114,7 @@ class Outcome:
     field: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True, gc=False):
     """The answer to an arrival; it exists only after the commit.
 
     `contact_id` is the profile that `CurrentContact` must name from now on (R3), None to leave the cookie alone;

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
+from msgspec.structs import replace
 
 from collector.domain.event import Assertion
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from collector.domain.event import UidOrigin
 
@@ -33,8 +34,7 @@ class Binding(NamedTuple):
     profile_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(Struct, frozen=True, gc=False):
     """What recognition needs to know of a browser: its youngest UID, and when somebody last said who they are on it."""
 
     device_id: str
@@ -43,8 +43,7 @@ class Device:
     last_asserted_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recognition:
+class Recognition(Struct, frozen=True, gc=False):
     """Where an unknown UID belongs. `is_new` asks for a new anonymous profile of that id."""
 
     profile_id: str

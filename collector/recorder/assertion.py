@@ -5,9 +5,10 @@ The rules are in `domain.identity`; this module finds the rows that they look at
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import orjson
+from msgspec.structs import replace
 
 from collector.domain.decision import (
     Assign,

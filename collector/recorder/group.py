@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import orjson
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from collector.domain.event import Arrival, Assertion, Event, EventCode, Outcome, Receipt, Rejection

@@ -10,9 +10,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
+from msgspec.structs import replace
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
 
 from collector import metrics
@@ -172,8 +173,8 @@ class Recorder:
             self._refuse(group, error)
             return
         self.ready = True
+        metrics.count_receipts(receipts)
         for waiting, receipt in zip(group, receipts, strict=True):
-            metrics.count_receipt(receipt)
             self._quarantined += receipt.quarantined
             if not waiting.answer.done():
                 waiting.answer.set_result(receipt)

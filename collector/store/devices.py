@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Dialect, Insert, Select, and_, func, insert, select, update
 
 from collector.domain.event import UidOrigin
@@ -23,8 +23,7 @@ from collector.store.schema import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class KnownUid:
+class KnownUid(Struct, frozen=True, gc=False):
     """A UID that was seen before: the browser it was born in, and whose it was when (bindings in order)."""
 
     uid: str
@@ -32,8 +31,7 @@ class KnownUid:
     bindings: tuple[Binding, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NewUid:
+class NewUid(Struct, frozen=True, gc=False):
     """A row for a UID seen for the first time."""
 
     uid: str
@@ -42,8 +40,7 @@ class NewUid:
     born_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewBinding:
+class NewBinding(Struct, frozen=True, gc=False):
     """A row that says: from `since` on, `uid` speaks for `profile_id`."""
 
     uid: str

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, delete, insert, or_, select, update
 
 from collector.domain.visit import Marker, MarkerKind, Session, State
@@ -14,8 +15,7 @@ from collector.store.prepared import Slot, fetch, run, write_rows
 from collector.store.schema import known_id_bytes, sessions, user_identifications, visits
 
 
-@dataclass(frozen=True, slots=True)
-class VisitSpan:
+class VisitSpan(Struct, frozen=True, gc=False):
     """What the events of one group say about one visit: when they occurred, ms."""
 
     visit_id: str

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import cast
 
 import msgspec
 from aiohttp import hdrs, web
+from msgspec.structs import replace
 
 from collector.domain.event import Arrival, Event, Receipt, Trust
 from collector.recorder import QueueFull, StorageUnavailable
@@ -19,11 +19,8 @@ from collector.web.edge import EDGE, Edge
 from collector.web.errors import Refusal
 from collector.web.verdict import Verdict
 from collector.wire.batch import Batch, RequestError
-from collector.wire.drafts import quick
 from collector.wire.native import MAX_RAW_BYTES, parse_batch
 from collector.wire.warnings import IDENTIFY_RATE_LIMITED
-
-_make_arrival = quick(Arrival)
 
 
 async def post_batch(request: web.Request) -> web.StreamResponse:
@@ -65,7 +62,7 @@ def make_arrival(edge: Edge, request: web.Request, visitor: Visitor, batch: Batc
             events = limit_assertions(edge, visitor, device_id, events)
             break
     is_bot = agent.is_bot or is_prefetch(request.headers)
-    return _make_arrival(
+    return Arrival(
         visitor.entry.site, now, device_id, contact_id, events, batch.indexes, batch.rejections, Trust.BROWSER, is_bot,
         agent.text,
     )  # fmt: skip

@@ -15,7 +15,6 @@ from collector.domain.recognition import born_at
 from collector.wire.asserting import find_wrong_type, read_assertion
 from collector.wire.batch import Batch, RequestError
 from collector.wire.clock import Clock, read_clock
-from collector.wire.drafts import quick
 from collector.wire.ids import is_canonical_id, is_version_7, parse_id, parse_ids
 from collector.wire.sent import Sent, faulty_field
 from collector.wire.text import clean, encode, load, measure, prune, quote_big_integers
@@ -28,7 +27,6 @@ MAX_KEYS = 1_000
 MAX_RAW_BYTES = 64 * 1024  # of a rejected event
 
 _MODEST_BYTES = 4_000  # a body and a URL no longer than this break no limit, unless that of depth
-_make_event = quick(Event)
 
 Fault = tuple[EventCode, str]
 
@@ -98,7 +96,7 @@ def parse_event(  # noqa: C901, PLR0911 - one pass in order, without a call that
     if not clock.floor <= occurred_at <= clock.ceiling:
         occurred_at = clock.received_at
         warnings += (CLOCK_OUT_OF_RANGE,)
-    return _make_event(
+    return Event(
         sent.event_id, sent.category, sent.action, uid, sent.uid_origin or "first", sent.seq or 0, occurred_at, at,
         visit, page, url, body, assertion, warnings,
     )  # fmt: skip

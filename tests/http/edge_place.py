@@ -74,7 +74,7 @@ class RememberingRecorder:
             device_id=arrival.device_id,
             outcomes=quarantined + self.outcomes,
         )
-        metrics.count_receipt(receipt)
+        metrics.count_receipts([receipt])
         return receipt
 
     async def quarantine_raw(self, site_id: int, received_at: int, code: str, raw: bytes) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from collector.domain.decision import Assign, Claim, Merge, NewProfile, Person, Retire, Situation, Step, Switch
 from collector.domain.event import Event, Trust
