@@ -31,7 +31,7 @@ from collector.store.devices import (
     update_uid,
 )
 from collector.store.erasure import Erasures
-from collector.store.events import event_row, fetch_stored, fetch_stored_ids, fingerprint
+from collector.store.events import event_row, fetch_stored, fingerprint
 from collector.store.profiles import fetch_roots
 from collector.store.quarantine import Refused
 
@@ -46,10 +46,13 @@ def record_group(
 ) -> list[Receipt]:
     """Record `arrivals` (of any sites, in order of arrival); one receipt for each, valid once the caller commits.
 
-    `memory` spares reading what earlier groups knew; the caller has it `forget` when the transaction fails.
+    `memory` spares reading what earlier groups knew; the caller has it `forget` when the transaction fails. Unless it
+    is wary, an event that is stored already raises `IntegrityError`.
     """
     memory = memory or Memory()
     memory.revalidate(conn)
+    is_wary = memory.wary > 0
+    memory.wary -= is_wary
     receipts: dict[int, Receipt] = {}
     by_site: dict[int, list[int]] = {}
     for place, arrival in enumerate(arrivals):
@@ -57,7 +60,10 @@ def record_group(
     for places in by_site.values():
         mine = [arrivals[place] for place in places]
         known = memory.of(mine[-1].site.site_id)
-        picture = load(Picture(conn, mine[-1].site, now, fresh_id, erasures), mine, known)
+        picture = Picture(conn, mine[-1].site, now, fresh_id, erasures)
+        if is_wary:
+            picture.stored = fetch_stored(conn, picture.site.site_id, [e.event_id for a in mine for e in a.events])
+        load(picture, mine, known)
         for place, arrival in zip(places, mine, strict=True):
             receipts[place] = _record(picture, arrival)
         picture.flush()
@@ -67,15 +73,11 @@ def record_group(
     return [receipts[place] for place in range(len(arrivals))]
 
 
-def load(picture: Picture, arrivals: Sequence[Arrival], known: SiteMemory) -> Picture:
-    """What the plain events of one site need: stored ids, devices, UIDs; for unknown UIDs also cookies and erasures."""
+def load(picture: Picture, arrivals: Sequence[Arrival], known: SiteMemory) -> None:
+    """What the plain events of one site need: devices and UIDs; for unknown UIDs also cookies and erasures."""
     conn, site_id = picture.conn, picture.site.site_id
-    events = [event for arrival in arrivals for event in arrival.events]
-    stored = fetch_stored_ids(conn, site_id, [event.event_id for event in events])
-    if stored:
-        picture.stored = fetch_stored(conn, site_id, stored)
     _load_devices(picture, {arrival.device_id for arrival in arrivals if arrival.device_id}, known)
-    mentioned = {event.uid for event in events if event.uid}
+    mentioned = {event.uid for arrival in arrivals for event in arrival.events if event.uid}
     _load_uids(picture, mentioned | _youngest(picture), known)
     unknown = mentioned - picture.uids.keys()
     if unknown:
@@ -88,7 +90,6 @@ def load(picture: Picture, arrivals: Sequence[Arrival], known: SiteMemory) -> Pi
     if missing:
         _load_devices(picture, missing, known)
         _load_uids(picture, _youngest(picture) - picture.uids.keys(), known)
-    return picture
 
 
 def _load_devices(picture: Picture, wanted: set[str], known: SiteMemory) -> None:

@@ -19,6 +19,7 @@ from collector.store.devices import KnownUid
 T = TypeVar("T")
 
 MAX_ENTRIES = 20_000  # of each kind and site: about 15 MB
+WARY_GROUPS = 100
 
 
 @dataclass(slots=True)
@@ -31,15 +32,21 @@ class SiteMemory:
 
 @dataclass(slots=True)
 class Memory:
-    """What is known of all sites, as of the moment at which the database stood at `mark`."""
+    """What is known of all sites, as of the moment at which the database stood at `mark`.
+
+    `wary` is for how many more groups the ids of events are looked up before they are inserted. Else they are taken for
+    new, as they nearly always are; where one is not, inserting it fails and the group is recorded again, warily.
+    """
 
     sites: dict[int, SiteMemory] = field(default_factory=dict)
     mark: object = None
+    wary: int = WARY_GROUPS
 
     def forget(self) -> None:
         """A transaction failed: what it left here never happened."""
         self.sites.clear()
         self.mark = None
+        self.wary = WARY_GROUPS
 
     def revalidate(self, conn: Connection) -> None:
         """At the beginning of a transaction: forget everything if somebody else changed the database since."""

@@ -145,6 +145,7 @@ class Recorder:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
+            await self._settle()
             group = self._take_group()
             try:
                 await self._record(group)
@@ -152,6 +153,13 @@ class Recorder:
                 log.exception("group_failed", requests=len(group))
                 self._refuse(group, StorageUnavailable())
             await self._maintain()
+
+    async def _settle(self) -> None:
+        """Let the loop take in what has already arrived: all of it can share one transaction."""
+        before = 0
+        while before < len(self._waiting) < GROUP_EVENTS:
+            before = len(self._waiting)
+            await asyncio.sleep(0)
 
     def _take_group(self) -> list[_Waiting]:
         """The oldest waiting requests, together at most about GROUP_EVENTS events."""
@@ -190,7 +198,10 @@ class Recorder:
             self._memory.forget()
             raise self._unavailable(error) from error
         except Exception as error:
+            was_wary = self._memory.wary > 0
             self._memory.forget()
+            if isinstance(error, IntegrityError) and not was_wary:
+                return await self._commit(arrivals)
             if isinstance(error, DatabaseError) and not isinstance(error, IntegrityError | DataError | InterfaceError):
                 raise self._unavailable(error) from error
             log.warning("group_refused", requests=len(arrivals), error=type(error).__name__)

@@ -22,6 +22,8 @@ from sqlalchemy import Connection, create_engine, event, make_url
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool, StaticPool
 
+from collector.store.driver import driver_of, execute
+
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -53,7 +55,7 @@ def sqlite_path(url: str) -> Path:
     return Path(parsed.database).absolute()
 
 
-def _on_connect(engine: Any, pragmas: tuple[str, ...], begin: str) -> None:
+def _on_connect(engine: Any, pragmas: tuple[str, ...]) -> None:
     """Prepare each connection of `engine`; transactions are begun by us, not by the driver."""
 
     @event.listens_for(engine, "connect")
@@ -64,30 +66,35 @@ def _on_connect(engine: Any, pragmas: tuple[str, ...], begin: str) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
+
+def _read_snapshots(engine: Any) -> None:
+    """Let each transaction of `engine` see one state of the database."""
+
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        connection.exec_driver_sql("BEGIN")
 
 
-def _empty_log(driver_connection: Any) -> bool:
+def _empty_log(writer: sqlite3.Connection) -> bool:
     """Move the whole log into the file and cut it to nothing; False when readers kept it from that for 2 s."""
-    busy, _, _ = driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    ((busy, _, _),) = execute(writer, "PRAGMA wal_checkpoint(TRUNCATE)")
     return not busy
 
 
 def fetch_change_mark(conn: Connection) -> object:
     """Differs from an earlier mark if anything was written since, by any connection; None if the engine cannot tell."""
-    driver_connection = conn.connection.driver_connection
-    if conn.dialect.name != "sqlite" or driver_connection is None:
+    if conn.dialect.driver != "pysqlite":
         return None
-    return driver_connection.execute("PRAGMA data_version").fetchone()[0], driver_connection.total_changes
+    connection = driver_of(conn)
+    return execute(connection, "PRAGMA data_version"), connection.total_changes
 
 
 def _open_readers(path: Path) -> AsyncEngine:
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - half a second that commands do not pay
 
     engine = create_async_engine(f"sqlite+aiosqlite:///{path}", hide_parameters=True)
-    _on_connect(engine.sync_engine, READER_PRAGMAS, "BEGIN")
+    _on_connect(engine.sync_engine, READER_PRAGMAS)
+    _read_snapshots(engine.sync_engine)
     return engine
 
 
@@ -103,8 +110,9 @@ class Database:
             poolclass=StaticPool,
             connect_args={"check_same_thread": False},
             hide_parameters=True,  # errors are logged, e-mails are not
+            isolation_level="AUTOCOMMIT",  # `transact` begins and commits: SQLAlchemy takes ten times as long for it
         )
-        _on_connect(self._writer, WRITER_PRAGMAS, "BEGIN IMMEDIATE")
+        _on_connect(self._writer, WRITER_PRAGMAS)
         self._readers: AsyncEngine | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._connection: Connection | None = None
@@ -116,12 +124,24 @@ class Database:
 
         Raises `OperationalError` when the database is busy for 2 s, full or away: nothing is stored then.
         """
-        if self._connection is None or self._connection.closed:
-            self._connection = self._writer.connect()
-        with self._alone(), self._connection.begin():
-            result = query(self._connection, *args, **kwargs)
+        connection, writer = self._open_writer()
+        with self._alone():
+            execute(writer, "BEGIN IMMEDIATE")
+            try:
+                result = query(connection, *args, **kwargs)
+                execute(writer, "COMMIT")
+            except BaseException:
+                if writer.in_transaction:  # after some errors SQLite has rolled back already
+                    execute(writer, "ROLLBACK")
+                raise
         self._since_checkpoint += 1
         return result
+
+    def _open_writer(self) -> tuple[Connection, sqlite3.Connection]:
+        """The one connection that writes, as SQLAlchemy and as the driver know it."""
+        if self._connection is None or self._connection.closed:
+            self._connection = self._writer.connect()
+        return self._connection, driver_of(self._connection)
 
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`transact` in the writer's thread. Once begun it runs to its end, also when the caller is cancelled."""
@@ -138,14 +158,14 @@ class Database:
     def read_now(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`read` for a caller without an event loop (the command line)."""
         engine = create_engine(f"sqlite:///{self.path}", poolclass=NullPool, hide_parameters=True)
-        _on_connect(engine, READER_PRAGMAS, "BEGIN")
+        _on_connect(engine, READER_PRAGMAS)
+        _read_snapshots(engine)
         with engine.connect() as connection:
             return query(connection, *args, **kwargs)
 
     async def checkpoint_if_due(self) -> None:
         """Move the log into the database file, now and then, between transactions."""
-        driver_connection = self._connection.connection.driver_connection if self._connection else None
-        rows = driver_connection.total_changes if driver_connection else 0
+        rows = driver_of(self._connection).total_changes if self._connection else 0
         if (
             self._since_checkpoint >= TRANSACTIONS_BETWEEN_CHECKPOINTS
             or rows - self._rows_at_checkpoint >= ROWS_BETWEEN_CHECKPOINTS
@@ -161,10 +181,8 @@ class Database:
         if self._connection is None or self._connection.closed:
             return
         mode = "TRUNCATE" if is_long else "PASSIVE"
-        driver_connection = self._connection.connection.driver_connection
-        assert driver_connection is not None
         with self._alone():
-            driver_connection.execute(f"PRAGMA wal_checkpoint({mode})")
+            execute(driver_of(self._connection), f"PRAGMA wal_checkpoint({mode})")
 
     async def scrub(self) -> bool:
         """`scrub_now` in the writer's thread."""
@@ -176,16 +194,10 @@ class Database:
         Rewrites the whole file, and nobody else writes meanwhile: about a second for each 100 MB. Returns whether the
         log could be emptied too; a reader that will not end prevents that. Raises like `transact`.
         """
-        if self._connection is None or self._connection.closed:
-            self._connection = self._writer.connect()
-        driver_connection = self._connection.connection.driver_connection
-        assert driver_connection is not None
+        _, writer = self._open_writer()
         with self._alone():
-            try:
-                driver_connection.execute("VACUUM")
-                return any(_empty_log(driver_connection) for _ in range(CHECKPOINTS_BEFORE_GIVING_UP))
-            except sqlite3.OperationalError as error:
-                raise OperationalError("VACUUM", None, error) from error
+            execute(writer, "VACUUM")
+            return any(_empty_log(writer) for _ in range(CHECKPOINTS_BEFORE_GIVING_UP))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

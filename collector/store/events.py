@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Insert, RowMapping, Select, and_, insert, or_, select
@@ -70,18 +70,17 @@ def _stored_ids(site: Slot, *ids: Slot) -> Select[Any]:
     return select(events.c.event_id).where(events.c.site_id == site, is_one_of(events.c.event_id, ids))
 
 
-def fetch_stored_ids(conn: Connection, site_id: int, event_ids: Sequence[str]) -> list[str]:
-    """Those of `event_ids` that are stored."""
-    return [event_id for (event_id,) in fetch_by_ids(conn, _stored_ids, site_id, event_ids)]
-
-
-def fetch_stored(conn: Connection, site_id: int, event_ids: Iterable[str]) -> dict[str, StoredEvent]:
-    """Those of `event_ids` that are stored, with what tells a repeat from a conflict."""
+def _stored(site: Slot, *ids: Slot) -> Select[Any]:
     columns = (events.c.category, events.c.action, events.c.uid, events.c.seq, events.c.tracked_at, events.c.url)
-    query = select(events.c.event_id, *columns, events.c.body).where(
-        events.c.site_id == site_id, events.c.event_id.in_(list(event_ids))
-    )
-    return {event_id: StoredEvent(*rest) for event_id, *rest in conn.execute(query)}
+    query = select(events.c.event_id, *columns, events.c.body)
+    return query.where(events.c.site_id == site, is_one_of(events.c.event_id, ids))
+
+
+def fetch_stored(conn: Connection, site_id: int, event_ids: Sequence[str]) -> dict[str, StoredEvent]:
+    """Those of `event_ids` that are stored, with what tells a repeat from a conflict."""
+    stored = fetch_by_ids(conn, _stored_ids, site_id, event_ids)
+    repeated = fetch_by_ids(conn, _stored, site_id, [event_id for (event_id,) in stored])
+    return {event_id: StoredEvent(*rest) for event_id, *rest in repeated}
 
 
 def fetch_events_of(

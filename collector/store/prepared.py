@@ -7,7 +7,6 @@ Ids are text for the caller and bytes for the driver, like everywhere in `store`
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
@@ -22,8 +21,8 @@ from sqlalchemy import (
     Select,
     bindparam,
 )
-from sqlalchemy.exc import DBAPIError
 
+from collector.store.driver import Row, driver_of, execute, execute_many
 from collector.store.schema import Id, id_bytes, known_id_text
 
 Slot = BindParameter[Any]
@@ -70,7 +69,7 @@ def _prepare(dialect: Dialect, statement: Statement, size: int) -> _Prepared:
     return _Prepared(str(compiled), parameters, id_columns)
 
 
-def run(conn: Connection, statement: Statement, *values: object) -> Sequence[tuple[Any, ...]]:
+def run(conn: Connection, statement: Statement, *values: object) -> Sequence[Row]:
     """Run `statement` with `values` in the order of its parameters; its rows, with ids as the driver returns them."""
     prepared = _prepare(conn.dialect, statement, len(values))
     given = []
@@ -80,7 +79,7 @@ def run(conn: Connection, statement: Statement, *values: object) -> Sequence[tup
     return _execute(conn, prepared.text, tuple(given))
 
 
-def fetch(conn: Connection, statement: Statement, *values: object) -> Sequence[tuple[Any, ...]]:
+def fetch(conn: Connection, statement: Statement, *values: object) -> Sequence[Row]:
     """The rows of a SELECT, with ids as text."""
     rows = run(conn, statement, *values)
     id_columns = _prepare(conn.dialect, statement, len(values)).id_columns if rows else frozenset()
@@ -95,39 +94,14 @@ def _with_text(row: tuple[Any, ...], id_columns: frozenset[int]) -> tuple[Any, .
     return tuple(values)
 
 
-def _execute(conn: Connection, text: str, values: tuple[object, ...]) -> Sequence[tuple[Any, ...]]:
-    """SQLite takes 5 us for a look-up, SQLAlchemy's own way to the driver another 30."""
-    if conn.dialect.driver != "pysqlite":  # the readers go through aiosqlite
-        result = conn.exec_driver_sql(text, values)
-        return cast("Sequence[tuple[Any, ...]]", result.all() if result.returns_rows else ())
-    try:
-        return cast("Sequence[tuple[Any, ...]]", _driver(conn).execute(text, values).fetchall())
-    except sqlite3.Error as error:
-        raise _translated(text, error) from error
+def _execute(conn: Connection, text: str, values: Row) -> Sequence[Row]:
+    if conn.dialect.driver == "pysqlite":
+        return execute(driver_of(conn), text, values)
+    result = conn.exec_driver_sql(text, values)  # the readers go through aiosqlite
+    return cast("Sequence[Row]", result.all() if result.returns_rows else ())
 
 
-def _execute_many(conn: Connection, text: str, rows: Sequence[tuple[object, ...]]) -> None:
-    if conn.dialect.driver != "pysqlite":  # the readers go through aiosqlite
-        conn.exec_driver_sql(text, list(rows))
-        return
-    try:
-        _driver(conn).executemany(text, rows)
-    except sqlite3.Error as error:
-        raise _translated(text, error) from error
-
-
-def _driver(conn: Connection) -> sqlite3.Connection:
-    return cast("sqlite3.Connection", conn.connection.driver_connection)
-
-
-def _translated(text: str, error: sqlite3.Error) -> BaseException:
-    """The error as SQLAlchemy would raise it, so that callers know one kind only."""
-    return DBAPIError.instance(text, None, error, sqlite3.Error)
-
-
-def fetch_by_ids(
-    conn: Connection, statement: Statement, site_id: int, ids: Sequence[str | bytes]
-) -> Sequence[tuple[Any, ...]]:
+def fetch_by_ids(conn: Connection, statement: Statement, site_id: int, ids: Sequence[str | bytes]) -> Sequence[Row]:
     """The rows of a SELECT whose parameters are the site and then any number of ids.
 
     The number is rounded up to a power of two by repeating the last id, so that a handful of texts serves every group.
@@ -145,10 +119,10 @@ def _write_text(dialect: Dialect, write: Write) -> str:
     return str(statement.compile(dialect=dialect, column_keys=keys))
 
 
-def write_rows(conn: Connection, write: Write, rows: Sequence[tuple[object, ...]]) -> None:
+def write_rows(conn: Connection, write: Write, rows: Sequence[Row]) -> None:
     """Run the insert that `write` builds for each of `rows`.
 
     A row has a value for each column of the table, in order, but for a row id; ids are bytes already.
     """
     if rows:
-        _execute_many(conn, _write_text(conn.dialect, write), rows)
+        execute_many(driver_of(conn), _write_text(conn.dialect, write), rows)
