@@ -35,7 +35,7 @@ def read_assertion(event: Sent, always: bool = False) -> tuple[Assertion | None,
     """
     traits = dict((event.dims or {}).get("customers") or {})
     cid = _text(traits.pop("customer_id", None))
-    email = _text(traits.pop("email", None)) or _text(event.email)
+    email = _text(traits.pop("email", None)) or _text(event.email or None)
     is_hint = event.category == "user" and event.action == "info"
     if is_hint or (event.category == "user" and event.action in IDENTIFYING_ACTIONS):
         extra = event.extra or {}
@@ -46,7 +46,7 @@ def read_assertion(event: Sent, always: bool = False) -> tuple[Assertion | None,
             return None, (CONFLICTING_IDENTIFIERS,)
         cid = cid or identify_id
     elif not always:
-        cid, email = None, _text(event.email)
+        cid, email = None, _text(event.email or None)
         if email is None:
             return None, ()
     if cid is None and email is None and not traits:

@@ -6,9 +6,13 @@ import re
 from functools import lru_cache
 from typing import Literal
 
-_ID = r"(?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_NIL = "00000000-0000-0000-0000-000000000000"
+_is_canonical = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII).fullmatch
 
-is_canonical_id = re.compile(_ID).fullmatch
+
+def is_canonical_id(text: str) -> bool:
+    """Whether `text` is a UUID in lower case, and not the nil one."""
+    return _is_canonical(text) is not None and text != _NIL
 
 
 def parse_id(value: object) -> str | None:

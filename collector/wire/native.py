@@ -6,6 +6,7 @@ raises for anything that was sent. This is the hottest code of the collector, he
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
@@ -16,8 +17,8 @@ from collector.wire.asserting import find_wrong_type, read_assertion
 from collector.wire.batch import Batch, RequestError
 from collector.wire.clock import Clock, read_clock
 from collector.wire.ids import is_canonical_id, is_version_7, parse_id, parse_ids
-from collector.wire.sent import Sent, faulty_field
-from collector.wire.text import clean, encode, load, measure, prune, quote_big_integers
+from collector.wire.sent import Body, KnownRequest, Sent, faulty_field
+from collector.wire.text import clean, encode, load, may_need_repair, measure, prune, quote_big_integers
 from collector.wire.warnings import BIG_INTEGER, CLOCK_OUT_OF_RANGE, NO_AT, REPLACED_CHARACTERS
 
 MAX_EVENTS = 500
@@ -28,6 +29,8 @@ MAX_RAW_BYTES = 64 * 1024  # of a rejected event
 
 _MODEST_BYTES = 4_000  # a body and a URL no longer than this break no limit, unless that of depth
 
+_decode_known = msgspec.json.Decoder(KnownRequest).decode
+
 Fault = tuple[EventCode, str]
 
 
@@ -36,6 +39,35 @@ def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -
 
     `purchases_assert` is the site's setting of that name.
     """
+    try:
+        known = _parse_known(data, received_at, purchases_assert)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        known = None
+    return known or _parse_any(data, received_at, purchases_assert)
+
+
+def _parse_known(data: bytes, received_at: int, purchases_assert: bool) -> Batch | None:
+    """A request in which all is well and no key unknown, in two thirds of the time; None or an error for any other."""
+    request = _decode_known(data)
+    if len(request.events) > MAX_EVENTS or may_need_repair(data):
+        return None
+    clock = read_clock(request.sent_at, received_at)
+    events = []
+    for sent in request.events:
+        body = encode(
+            Body(
+                sent.campaign, sent.dims, sent.dropped, sent.email, sent.extra, sent.items, sent.referrer, sent.title
+            )
+        )  # fmt: skip
+        event = _make_event(sent, body, None, clock, clock.warnings, purchases_assert)
+        if type(event) is not Event:
+            return None
+        events.append(event)
+    return _make_batch(request.device, clock, events, range(len(events)), [])
+
+
+def _parse_any(data: bytes, received_at: int, purchases_assert: bool) -> Batch | RequestError:
+    """Any request: each event judged by itself."""
     loaded = load(data)
     if loaded is None or type(loaded[0]) is not dict or type(loaded[0].get("events")) is not list:
         return RequestError("malformed_json")
@@ -57,15 +89,19 @@ def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -
             indexes.append(index)
         else:
             rejections.append(reject(index, sent, *cast("Fault", result)))
-    device = parse_id(request.get("device"))
-    values = (tuple(events), tuple(indexes), tuple(rejections), device, clock.sent_at, len(sent_events))
+    return _make_batch(request.get("device"), clock, events, indexes, rejections)
+
+
+def _make_batch(
+    device: object, clock: Clock, events: Sequence[Event], indexes: Sequence[int], rejections: Sequence[Rejection]
+) -> Batch:
+    count = len(events) + len(rejections)
+    values = (tuple(events), tuple(indexes), tuple(rejections), parse_id(device), clock.sent_at, count)
     return tuple.__new__(Batch, values)
 
 
-def parse_event(  # noqa: C901, PLR0911 - one pass in order, without a call that can be saved
-    raw: Any, clock: Clock, warnings: tuple[str, ...], purchases_assert: bool
-) -> Event | Fault:
-    """One event, or what is wrong with it."""
+def parse_event(raw: Any, clock: Clock, warnings: tuple[str, ...], purchases_assert: bool) -> Event | Fault:
+    """One event as decoded JSON, or what is wrong with it."""
     try:
         sent = msgspec.convert(raw, Sent)
         body = _write_body(raw)
@@ -73,6 +109,13 @@ def parse_event(  # noqa: C901, PLR0911 - one pass in order, without a call that
         return _fault_of(raw, faulty_field(error))
     except RecursionError:
         return EventCode.TOO_DEEP, ""
+    return _make_event(sent, body, raw, clock, warnings, purchases_assert)
+
+
+def _make_event(
+    sent: Sent, body: bytes, raw: dict[str, Any] | None, clock: Clock, warnings: tuple[str, ...], purchases_assert: bool
+) -> Event | Fault:
+    """The event, or what is wrong with it beyond types; where `raw` is None, just that something may be."""
     if not is_canonical_id(sent.event_id) and not _make_canonical(sent):
         return EventCode.MALFORMED_ID, "event_id"
     ids = parse_ids(sent.uid, sent.visit, sent.page)
@@ -84,7 +127,7 @@ def parse_event(  # noqa: C901, PLR0911 - one pass in order, without a call that
         excess = _find_excess(raw)
         if excess is not None:
             return excess
-    if sent.category == "user" or sent.email is not None or purchases_assert:
+    if sent.category == "user" or sent.email or purchases_assert:
         wrong = find_wrong_type(sent)
         if wrong is not None:
             return EventCode.INVALID_FIELD, wrong
@@ -146,8 +189,10 @@ def _repair_and_parse(raw: Any, clock: Clock, purchases_assert: bool) -> Event |
     return parse_event(cleaned, clock, warnings, purchases_assert)
 
 
-def _find_excess(raw: dict[str, Any]) -> Fault | None:
+def _find_excess(raw: dict[str, Any] | None) -> Fault | None:
     """The limit of depth, size or number of keys that an event breaks, None if none."""
+    if raw is None:
+        return EventCode.EVENT_TOO_LARGE, ""
     depth, keys = measure(raw, MAX_DEPTH)
     if depth > MAX_DEPTH:
         return EventCode.TOO_DEEP, ""

@@ -44,9 +44,12 @@ def load(data: bytes) -> tuple[Any, bool] | None:
             return None
     except RecursionError:
         return None
-    if b"\\" in data and _maybe_control(data):
-        return value, True
-    return value, _SIXTEEN_DIGITS in data.translate(_DIGITS_TO_ZERO)
+    return value, may_need_repair(data)
+
+
+def may_need_repair(data: bytes) -> bool:
+    """Whether strict JSON may hold something for `clean` or `quote_big_integers`; False is certain."""
+    return (b"\\" in data and _maybe_control(data) is not None) or _SIXTEEN_DIGITS in data.translate(_DIGITS_TO_ZERO)
 
 
 def _mark_lone_surrogate(match: re.Match[bytes]) -> bytes:
