@@ -122,7 +122,8 @@ def _look(conn: Connection, site_id: int, kind: str, value: str) -> View | None:
         known = devices.fetch_uids(conn, site_id, [value]).get(value)
         person = profiles.fetch_person(conn, site_id, known.bindings[-1].profile_id) if known else None
     else:
-        person = profiles.fetch_owner(conn, site_id, kind, value)
+        leaf = identifiers.fetch_identifier(conn, site_id, kind, value)
+        person = profiles.fetch_person(conn, site_id, leaf) if leaf else None
     if person is None:
         return None
     leaves = [leaf for leaf, _ in profiles.fetch_cluster(conn, site_id, person.profile_id)]

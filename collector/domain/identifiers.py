@@ -7,6 +7,7 @@ md5("undefined"). Those hashes are refused like the plain words.
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -78,10 +79,13 @@ def clean_email(value: str) -> str | None:
     return f"{parts.local_part.lower()}@{parts.ascii_domain or parts.domain}"
 
 
+_is_digest = re.compile("[0-9a-f]{32}(?:[0-9a-f]{8})?(?:[0-9a-f]{24})?").fullmatch
+
+
 def hashes_unnormalised_email(cid: str, raw_email: str, email: str) -> bool:
     """Whether the CID is the hash of a spelling of the e-mail beside it that is not the normalised one."""
     lowered = cid.lower()
-    if lowered in _hex_digests(email):
+    if not _is_digest(lowered) or lowered in _hex_digests(email):
         return False
     spellings = {raw_email, raw_email.strip(), raw_email.lower(), raw_email.upper(), f" {raw_email.strip()}"}
     return any(lowered in _hex_digests(spelling) for spelling in spellings)

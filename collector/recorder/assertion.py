@@ -16,7 +16,6 @@ from collector.domain.decision import (
     Decision,
     Merge,
     NewProfile,
-    Person,
     Retire,
     Situation,
     Step,
@@ -45,7 +44,7 @@ class Verdict:
 
 def assert_identity(picture: Picture, trust: Trust, event: Event, leaf: str | None, clean: Clean) -> Verdict:
     """Apply R4-R14 to one event of the profile `leaf` (None: a server that knows no UID), after R1 made it `clean`."""
-    picture.flush()
+    picture.flush_people()
     claimed = clean.assertion
     if leaf is None:
         leaf = _leaf_for_server(picture, claimed, event)
@@ -93,38 +92,38 @@ def _leaf_for_server(picture: Picture, claimed: Assertion, event: Event) -> str:
 def _situation(picture: Picture, trust: Trust, event: Event, leaf: str, claimed: Assertion) -> Situation:
     """Load the people whom R4, R5 and R7 may touch."""
     conn, site_id = picture.conn, picture.site.site_id
-    current = profiles.fetch_person(conn, site_id, leaf)
-    assert current is not None, "a binding names a profile that does not exist"
-    by_cid = profiles.fetch_owner(conn, site_id, "cid", claimed.cid) if claimed.cid else None
-    by_email = profiles.fetch_owner(conn, site_id, "email", claimed.email) if claimed.email else None
+    by_cid = identifiers.fetch_identifier(conn, site_id, "cid", claimed.cid) if claimed.cid else None
+    by_email = identifiers.fetch_identifier(conn, site_id, "email", claimed.email) if claimed.email else None
+    speakers = _earlier_speakers(picture, event, claimed.cid) if claimed.cid else set()
+    roots = profiles.fetch_roots(conn, site_id, {leaf, *filter(None, (by_cid, by_email)), *speakers})
+    if len(set(roots.values())) > 1:
+        picture.flush()  # a merge asks when people were first seen
+    people = profiles.fetch_people(conn, site_id, set(roots.values()))
+    candidates = {roots[speaker] for speaker in speakers} - {roots[leaf]}
     return Situation(
         leaf=leaf,
-        current=current,
-        owner_of_cid=by_cid,
-        owner_of_email=by_email,
-        candidates=_candidates(picture, event, current, claimed.cid) if claimed.cid else (),
+        current=people[roots[leaf]],
+        owner_of_cid=people[roots[by_cid]] if by_cid else None,
+        owner_of_email=people[roots[by_email]] if by_email else None,
+        candidates=tuple(sorted((people[root] for root in candidates), key=lambda p: (p.first_seen_at, p.profile_id))),
         trust=trust,
         require_verified=picture.site.settings.require_verified_identity,
     )
 
 
-def _candidates(picture: Picture, event: Event, current: Person, cid: str) -> tuple[Person, ...]:
-    """R7: who else spoke on this device in this epoch before the assertion; nobody on a shared device (R13)."""
+def _earlier_speakers(picture: Picture, event: Event, cid: str) -> set[str]:
+    """R7: the leaves that spoke on this device in this epoch before the assertion; none on a shared device (R13)."""
     conn, site_id = picture.conn, picture.site.site_id
     known = picture.uids.get(event.uid) if event.uid else None
     if known is None or known.device_id is None:
-        return ()
+        return set()
     moment = Moment(event.tracked_at, event.seq)
     if _is_shared(picture, known.device_id, moment.at, (moment.at, cid)):
-        return ()
+        return set()
     start, _ = epoch_of(moment, devices.fetch_boundaries(conn, site_id, known.device_id))
     # Strictly before: a UID born by a reset in the millisecond of the assertion is somebody else's already.
     born = devices.fetch_uids_born_between(conn, site_id, known.device_id, start.at, moment.at - 1)
-    leaves = {profile_at(uid.bindings, moment) for uid in born.values()}
-    roots = set(profiles.fetch_roots(conn, site_id, leaves).values()) - {current.profile_id}
-    people = [profiles.fetch_person(conn, site_id, root) for root in roots]
-    found = [person for person in people if person is not None]
-    return tuple(sorted(found, key=lambda person: (person.first_seen_at, person.profile_id)))
+    return {profile_at(uid.bindings, moment) for uid in born.values()}
 
 
 def _is_shared(picture: Picture, device_id: str, at: int, *being_made: tuple[int, str]) -> bool:
@@ -211,7 +210,8 @@ def mark(
     if event.visit_id is not None:
         known = picture.uids.get(event.uid) if event.uid else None
         picture.widen_visit(event.visit_id, known.device_id if known else None, event.occurred_at)
-    picture.flush()
+    picture.flush_people()
+    picture.flush_visits()
     marker = _reset_marker(event, leaf) if kind is MarkerKind.RESET else _marker(event, leaf, kind, identity_id)
     known = picture.uids.get(event.uid) if event.uid else None
     device_id = known.device_id if known else None
@@ -219,8 +219,8 @@ def mark(
         conn, site_id, UserIdentification(marker, event.visit_id, device_id, event.uid, cid)
     )
     if event.visit_id is not None:
-        state, folded = fold_visit(visits.fetch_markers(conn, site_id, event.visit_id))
-        visits.save_fold(conn, site_id, event.visit_id, state, folded)
+        markers = visits.fetch_markers(conn, site_id, event.visit_id)
+        visits.save_fold(conn, site_id, event.visit_id, *fold_visit(markers), is_first=len(markers) == 1)
 
 
 def _marker(event: Event, leaf: str, kind: MarkerKind, identity_id: str | None) -> Marker:

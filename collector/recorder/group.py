@@ -210,7 +210,7 @@ def _greet(picture: Picture, arrival: Arrival, device_id: str | None, event: Eve
 
 def _place_later(picture: Picture, device_id: str, event: Event, known: KnownUid) -> None:
     """A UID that somebody without its browser named first (a server, a pixel): now the browser itself comes."""
-    picture.flush()
+    picture.flush_people()
     update_uid(picture.conn, picture.site.site_id, known.uid, device_id, event.uid_origin)
     picture.uids[known.uid] = replace(known, device_id=device_id)
     _place(picture, device_id, event, known.uid, known.bindings[0].profile_id)

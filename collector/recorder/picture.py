@@ -1,7 +1,7 @@
 """What one transaction knows and wants to save: rows loaded for the group, and rows not yet written.
 
-Rows of the many plain events are collected here and written in one go; before a rule needs to look something up, they
-are flushed, so that it sees the group's own past.
+Rows of the many plain events are collected here and written in one go; before a rule needs to look something up, what
+it looks at is flushed, so that it sees the group's own past.
 """
 
 from __future__ import annotations
@@ -74,15 +74,27 @@ class Picture:
     def flush(self) -> None:
         """Write everything collected so far."""
         conn, site_id = self.conn, self.site.site_id
+        self.flush_people()
+        self.flush_visits()
+        events.insert_events(conn, self.event_rows)
+        self.event_rows.clear()
+        for received_at, rows in self.refused.items():
+            quarantine.insert_quarantine(conn, site_id, received_at, rows)
+        self.refused.clear()
+
+    def flush_people(self) -> None:
+        """Write what the rules look up: profiles, devices, UIDs and bindings."""
+        conn, site_id = self.conn, self.site.site_id
         profiles.insert_profiles(conn, site_id, self.new_profiles)
         devices.upsert_devices(conn, site_id, list(self.changed_devices.values()))
         devices.insert_uids(conn, site_id, self.new_uids)
         devices.insert_bindings(conn, site_id, self.new_bindings)
-        visits.upsert_visits(conn, site_id, list(self.spans.values()))
-        events.insert_events(conn, self.event_rows)
-        for received_at, rows in self.refused.items():
-            quarantine.insert_quarantine(conn, site_id, received_at, rows)
-        for collected in (self.new_profiles, self.new_uids, self.new_bindings, self.event_rows):
-            collected.clear()
-        for by_key in (self.changed_devices, self.spans, self.refused):
-            by_key.clear()
+        self.new_profiles.clear()
+        self.changed_devices.clear()
+        self.new_uids.clear()
+        self.new_bindings.clear()
+
+    def flush_visits(self) -> None:
+        """Write the spans of visits."""
+        visits.upsert_visits(self.conn, self.site.site_id, list(self.spans.values()))
+        self.spans.clear()

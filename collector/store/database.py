@@ -38,6 +38,7 @@ WAL_LIMIT_BYTES = 48 * 1024 * 1024
 TRANSACTIONS_BETWEEN_CHECKPOINTS = 200  # or so many
 ROWS_BETWEEN_CHECKPOINTS = 20_000  # about 16 MB of log
 CHECKPOINTS_BEFORE_GIVING_UP = 3
+CACHED_STATEMENTS = 512  # the writer runs some 130 different ones
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON")
 WRITER_PRAGMAS = (*SQLITE_PRAGMAS, "wal_autocheckpoint=0", "journal_size_limit=16777216", "cache_size=-65536")
 READER_PRAGMAS = (*SQLITE_PRAGMAS[1:], "wal_autocheckpoint=0", "query_only=ON")
@@ -108,7 +109,7 @@ class Database:
         self._writer = create_engine(
             f"sqlite:///{self.path}",
             poolclass=StaticPool,
-            connect_args={"check_same_thread": False},
+            connect_args={"check_same_thread": False, "cached_statements": CACHED_STATEMENTS},
             hide_parameters=True,  # errors are logged, e-mails are not
             isolation_level="AUTOCOMMIT",  # `transact` begins and commits: SQLAlchemy takes ten times as long for it
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Insert, Select, Update, func, insert, select, update
@@ -11,7 +12,6 @@ from collector.domain.decision import Person
 from collector.domain.event import Trust
 from collector.store.devices import count_uids
 from collector.store.events import fetch_first_seen
-from collector.store.identifiers import fetch_identifier
 from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, run, write_rows
 from collector.store.schema import Id, identifiers, known_id_bytes, merges, profiles
 
@@ -68,20 +68,36 @@ def _held(site: Slot, *leaves: Slot) -> Select[Any]:
 def fetch_person(conn: Connection, site_id: int, profile_id: str) -> Person | None:
     """The person that a profile (leaf or root) belongs to, folded over the cluster."""
     root = fetch_root(conn, site_id, profile_id)
-    if root is None:
-        return None
+    return None if root is None else _fold(conn, site_id, root, is_alone=False)
+
+
+def fetch_people(conn: Connection, site_id: int, roots: Collection[str]) -> dict[str, Person]:
+    """The people with these roots. With nobody there to merge with, what only a merge looks at is not read (R9, R13).
+
+    That is when somebody was first seen by their events, how many UIDs they have, and from whom they are kept apart.
+    """
+    return {root: _fold(conn, site_id, root, is_alone=len(roots) == 1) for root in roots}
+
+
+def _fold(conn: Connection, site_id: int, root: str, *, is_alone: bool) -> Person:
     cluster = fetch_cluster(conn, site_id, root)
     leaves = [leaf for leaf, _ in cluster]
     held = fetch_by_ids(conn, _held, site_id, leaves)
     values = {kind: value for kind, value, _ in held}
     created_at = min(seen for _, seen in cluster)
-    return Person(
+    person = Person(
         profile_id=root,
-        first_seen_at=min(created_at, fetch_first_seen(conn, site_id, leaves) or created_at),
+        first_seen_at=created_at,
         cid=values.get("cid"),
         email=values.get("email"),
         verified=any(trust > Trust.BROWSER for _, _, trust in held),
         merges=len(leaves) - 1,
+    )
+    if is_alone:
+        return person
+    return replace(
+        person,
+        first_seen_at=min(created_at, fetch_first_seen(conn, site_id, leaves) or created_at),
         uids=count_uids(conn, site_id, leaves),
         apart=_fetch_apart(conn, site_id, leaves),
     )
@@ -102,12 +118,6 @@ def _fetch_apart(conn: Connection, site_id: int, leaves: Sequence[str]) -> froze
     found = (fetch_by_ids(conn, statement, site_id, leaves) for statement in (_reversed_wins, _reversed_losses))
     others = {other for rows in found for (other,) in rows} - set(leaves)
     return frozenset(fetch_roots(conn, site_id, others).values())
-
-
-def fetch_owner(conn: Connection, site_id: int, kind: str, value: str) -> Person | None:
-    """The person whom an identifier names, None if it is free."""
-    leaf = fetch_identifier(conn, site_id, kind, value)
-    return None if leaf is None else fetch_person(conn, site_id, leaf)
 
 
 def _point(winner: Slot, site: Slot, *losers: Slot) -> Update:

@@ -6,6 +6,7 @@ the life of a browser (`tracked_at`, `since_at`, `born_at`, `at`) are on that br
 
 from __future__ import annotations
 
+from binascii import a2b_hex
 from functools import lru_cache
 
 from sqlalchemy import (
@@ -27,7 +28,7 @@ from sqlalchemy import (
 
 def id_bytes(text: str) -> bytes:
     """The 16 bytes of a UUID given as text."""
-    return bytes.fromhex(text.replace("-", ""))
+    return a2b_hex(text.replace("-", ""))
 
 
 known_id_bytes = lru_cache(maxsize=65_536)(id_bytes)  # for ids that many events share
