@@ -61,8 +61,6 @@ def profile_at(bindings: Sequence[Binding], moment: Moment) -> str:
 
     `bindings` are in order of `since` and at least one.
     """
-    if len(bindings) == 1:
-        return bindings[0].profile_id
     place = bisect_right(bindings, moment, key=lambda binding: binding.since)
     return bindings[max(place - 1, 0)].profile_id
 

@@ -153,46 +153,52 @@ def _record_event(
     picture: Picture, arrival: Arrival, device_id: str | None, event: Event, index: int
 ) -> Outcome | None:
     """One event: a repeat, a conflict, suppressed, or stored with the leaf that it belongs to."""
-    earlier = picture.stored.get(event.event_id) or picture.arrived.get(event.event_id)
-    if earlier is not None:
-        if fingerprint(event) == (fingerprint(earlier) if isinstance(earlier, Event) else earlier):
-            return Outcome(index, event.event_id, "duplicate", "duplicate")
-        conflict = Rejection(index, EventCode.ID_CONFLICT, "event_id", raw_event(event), event.event_id)
-        return _refuse(picture, arrival, conflict)
-    if event.uid in picture.erased_uids:
-        return Outcome(index, event.event_id, "suppressed", "erased")
-    warnings = event.warnings
-    leaf = None
+    event_id, uid = event.event_id, event.uid
+    if event_id in picture.arrived or event_id in picture.stored:
+        return _repeat(picture, arrival, event, index)
+    if uid in picture.erased_uids:
+        return Outcome(index, event_id, "suppressed", "erased")
+    leaf, warnings = None, event.warnings
     is_visitor = not arrival.bot or picture.site.settings.bots == "include"
-    if is_visitor and (event.uid is not None or event.assertion is not None):
-        clean = sanitise(event.assertion) if event.assertion is not None else None
+    if is_visitor:
+        clean = None if event.assertion is None else sanitise(event.assertion)
         if clean is not None and is_erased(picture, event, clean.assertion):
-            return Outcome(index, event.event_id, "suppressed", "erased")
-        if event.uid is not None:
-            leaf = _leaf_of(picture, arrival, device_id, event)
-        if clean is not None or marker_kind(event) is not None:
+            return Outcome(index, event_id, "suppressed", "erased")
+        if uid is not None:
+            leaf = _leaf_of(picture, arrival, device_id, event, uid)
+        if clean is not None or (uid is not None and marker_kind(event) is not None):
             verdict = assert_identity(picture, arrival.trust, event, leaf, clean or Clean(Assertion()))
             leaf, warnings = verdict.leaf, (*verdict.warnings, *warnings)  # the first one is told
-    picture.arrived[event.event_id] = event
+        if event.visit_id is not None:
+            picture.widen_visit(event.visit_id, device_id, event.occurred_at)
+    picture.arrived[event_id] = event
     picture.event_rows.append(event_row(picture.site.site_id, event, leaf, arrival.received_at, arrival.bot, warnings))
-    if event.visit_id is not None and is_visitor:
-        picture.widen_visit(event.visit_id, device_id, event.occurred_at)
     if not is_visitor:
         warnings = ("bot", *warnings)
     told = tellable(warnings) if warnings else []
-    return Outcome(index, event.event_id, "warned", told[0]) if told else None
+    return Outcome(index, event_id, "warned", told[0]) if told else None
 
 
-def _leaf_of(picture: Picture, arrival: Arrival, device_id: str | None, event: Event) -> str:
+def _repeat(picture: Picture, arrival: Arrival, event: Event, index: int) -> Outcome:
+    """An id that came before: with the same content it is the same event, else somebody made a mistake."""
+    arrived = picture.arrived.get(event.event_id)
+    earlier = picture.stored[event.event_id] if arrived is None else fingerprint(arrived)
+    if fingerprint(event) == earlier:
+        return Outcome(index, event.event_id, "duplicate", "duplicate")
+    conflict = Rejection(index, EventCode.ID_CONFLICT, "event_id", raw_event(event), event.event_id)
+    return _refuse(picture, arrival, conflict)
+
+
+def _leaf_of(picture: Picture, arrival: Arrival, device_id: str | None, event: Event, uid: str) -> str:
     """The profile that the event's UID speaks for at the event's own time; an unknown UID is recognised first (R3)."""
-    assert event.uid is not None
-    known = picture.uids.get(event.uid)
+    known = picture.uids.get(uid)
     if known is None:
-        _greet(picture, arrival, device_id, event, event.uid)
-        known = picture.uids[event.uid]
+        _greet(picture, arrival, device_id, event, uid)
+        known = picture.uids[uid]
     elif known.device_id is None and device_id is not None:
         _place_later(picture, device_id, event, known)
-    return profile_at(known.bindings, Moment(event.tracked_at, event.seq))
+    bindings = known.bindings
+    return bindings[0].profile_id if len(bindings) == 1 else profile_at(bindings, Moment(event.tracked_at, event.seq))
 
 
 def _greet(picture: Picture, arrival: Arrival, device_id: str | None, event: Event, uid: str) -> None:
