@@ -17,7 +17,6 @@ from collector.store.schema import (
     boundaries,
     devices,
     id_bytes,
-    known_id_bytes,
     uids,
     user_identifications,
 )
@@ -137,10 +136,7 @@ def insert_uids(conn: Connection, site_id: int, rows: Sequence[NewUid]) -> None:
     write_rows(
         conn,
         _insert_uids,
-        [
-            (site_id, known_id_bytes(r.uid), known_id_bytes(r.device_id) if r.device_id else None, r.origin, r.born_at)
-            for r in rows
-        ],
+        [(site_id, id_bytes(r.uid), id_bytes(r.device_id) if r.device_id else None, r.origin, r.born_at) for r in rows],
     )
 
 
@@ -163,9 +159,9 @@ def insert_bindings(conn: Connection, site_id: int, rows: Sequence[NewBinding]) 
         [
             (
                 site_id,
-                known_id_bytes(row.uid),
+                id_bytes(row.uid),
                 *row.since,
-                known_id_bytes(row.profile_id),
+                id_bytes(row.profile_id),
                 row.rule,
                 id_bytes(row.event_id),
                 row.bound_at,
@@ -198,8 +194,8 @@ def upsert_devices(conn: Connection, site_id: int, rows: Sequence[Device]) -> No
         [
             (
                 site_id,
-                known_id_bytes(row.device_id),
-                known_id_bytes(row.youngest_uid) if row.youngest_uid else None,
+                id_bytes(row.device_id),
+                id_bytes(row.youngest_uid) if row.youngest_uid else None,
                 row.youngest_born_at,
                 row.last_asserted_at,
             )

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Dialect, Insert, RowMapping, Select, and_, in
 
 from collector.domain.event import Event
 from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, write_rows
-from collector.store.schema import events, id_bytes, known_id_bytes
+from collector.store.schema import events, id_bytes
 
 EventRow = tuple[object, ...]  # one value for each column but row_id
 
@@ -40,10 +40,10 @@ def event_row(
     return (
         site_id,
         id_bytes(event.event_id),
-        None if profile_id is None else known_id_bytes(profile_id),
-        None if event.uid is None else known_id_bytes(event.uid),
-        None if event.visit_id is None else known_id_bytes(event.visit_id),
-        None if event.page_id is None else known_id_bytes(event.page_id),
+        None if profile_id is None else id_bytes(profile_id),
+        None if event.uid is None else id_bytes(event.uid),
+        None if event.visit_id is None else id_bytes(event.visit_id),
+        None if event.page_id is None else id_bytes(event.page_id),
         event.category,
         event.action,
         event.occurred_at,

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from collector.store.driver import Row, driver_of, execute, execute_many
-from collector.store.schema import Id, id_bytes, known_id_text
+from collector.store.schema import Id, id_bytes, id_text
 
 Slot = BindParameter[Any]
 Statement = Callable[..., Executable]
@@ -93,7 +93,7 @@ def _with_text(row: tuple[Any, ...], id_columns: frozenset[int]) -> tuple[Any, .
     values = list(row)
     for place in id_columns:
         if values[place] is not None:
-            values[place] = known_id_text(values[place])
+            values[place] = id_text(values[place])
     return tuple(values)
 
 

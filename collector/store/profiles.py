@@ -13,7 +13,7 @@ from collector.domain.event import Trust
 from collector.store.devices import count_uids
 from collector.store.events import fetch_first_seen
 from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, run, write_rows
-from collector.store.schema import Id, identifiers, known_id_bytes, merges, profiles
+from collector.store.schema import Id, id_bytes, identifiers, merges, profiles
 
 
 def _insert_profiles(_: Dialect) -> Insert:
@@ -22,7 +22,7 @@ def _insert_profiles(_: Dialect) -> Insert:
 
 def insert_profiles(conn: Connection, site_id: int, rows: Sequence[tuple[str, int]]) -> None:
     """Create anonymous profiles from (profile_id, first_seen_at)."""
-    write_rows(conn, _insert_profiles, [(site_id, known_id_bytes(profile_id), None, seen) for profile_id, seen in rows])
+    write_rows(conn, _insert_profiles, [(site_id, id_bytes(profile_id), None, seen) for profile_id, seen in rows])
 
 
 def _roots(site: Slot, *ids: Slot) -> Select[Any]:

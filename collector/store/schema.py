@@ -7,7 +7,6 @@ the life of a browser (`tracked_at`, `since_at`, `born_at`, `at`) are on that br
 from __future__ import annotations
 
 from binascii import a2b_hex
-from functools import lru_cache
 
 from sqlalchemy import (
     BigInteger,
@@ -31,16 +30,10 @@ def id_bytes(text: str) -> bytes:
     return a2b_hex(text.replace("-", ""))
 
 
-known_id_bytes = lru_cache(maxsize=65_536)(id_bytes)  # for ids that many events share
-
-
 def id_text(raw: bytes) -> str:
     """Canonical text of a UUID given as 16 bytes."""
     digits = raw.hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
-known_id_text = lru_cache(maxsize=65_536)(id_text)
 
 
 class Id(TypeDecorator[str]):

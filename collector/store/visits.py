@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, dele
 from collector.domain.visit import Marker, MarkerKind, Session, State
 from collector.store.dialect import greater, insert_on_conflict, insert_or_ignore, lesser
 from collector.store.prepared import Slot, fetch, run, write_rows
-from collector.store.schema import known_id_bytes, sessions, user_identifications, visits
+from collector.store.schema import id_bytes, sessions, user_identifications, visits
 
 
 class VisitSpan(Struct, frozen=True, gc=False):
@@ -57,8 +57,8 @@ def upsert_visits(conn: Connection, site_id: int, spans: Sequence[VisitSpan]) ->
         [
             (
                 site_id,
-                known_id_bytes(span.visit_id),
-                known_id_bytes(span.device_id) if span.device_id else None,
+                id_bytes(span.visit_id),
+                id_bytes(span.device_id) if span.device_id else None,
                 span.started_at,
                 span.last_event_at,
                 State.ANONYMOUS,
@@ -75,10 +75,10 @@ def _insert_user_identification(dialect: Dialect) -> Insert:
 def insert_user_identification(conn: Connection, site_id: int, row: UserIdentification) -> None:
     """Keep an event that says who is there, or that they left."""
     marker = row.marker
-    ids = [known_id_bytes(text) if text else None for text in (row.visit_id, row.device_id, row.uid)]
-    says = (known_id_bytes(marker.profile_id), marker.identity_id, row.cid)
+    ids = [id_bytes(text) if text else None for text in (row.visit_id, row.device_id, row.uid)]
+    says = (id_bytes(marker.profile_id), marker.identity_id, row.cid)
     times = (marker.at, marker.seq, marker.occurred_at)
-    event_id = known_id_bytes(marker.event_id)
+    event_id = id_bytes(marker.event_id)
     write_rows(conn, _insert_user_identification, [(site_id, event_id, marker.kind, *ids, *says, *times)])
 
 
@@ -116,9 +116,9 @@ def save_fold(
     rows = [
         (
             site_id,
-            known_id_bytes(session.session_id),
-            known_id_bytes(visit_id),
-            known_id_bytes(session.profile_id),
+            id_bytes(session.session_id),
+            id_bytes(visit_id),
+            id_bytes(session.profile_id),
             session.identity_id,
             session.started_at,
             session.ended_at,
