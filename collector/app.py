@@ -110,6 +110,9 @@ def make_edge(config: Config, recorder: Recorder, sites: SiteDirectory, secret: 
     )
 
 
+GC_THRESHOLD = 20_000  # what a group of requests leaves is no garbage in cycles, hence not worth 700's many looks
+
+
 def run(config: Config) -> None:
     """Serve until SIGINT or SIGTERM; what has arrived by then is stored and answered first."""
     configure_logging(config.log_level)
@@ -139,6 +142,7 @@ async def serve(config: Config) -> None:
         await asyncio.to_thread(read_agent, "")  # compiles the list of crawlers
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GC_THRESHOLD)
         await stopping.wait()
         log.info("stopping")
     finally:

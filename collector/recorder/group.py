@@ -172,7 +172,9 @@ def _record_event(
         if event.visit_id is not None:
             picture.widen_visit(event.visit_id, device_id, event.occurred_at)
     picture.arrived[event_id] = event
-    picture.event_rows.append(event_row(picture.site.site_id, event, leaf, arrival.received_at, arrival.bot, warnings))
+    picture.event_rows.append(
+        event_row(picture.site.site_id, event, leaf, arrival.received_at, arrival.bot, warnings, picture.shared_ids)
+    )
     if not is_visitor:
         warnings = ("bot", *warnings)
     told = tellable(warnings) if warnings else []

@@ -17,7 +17,7 @@ from collector.domain.site import Site
 from collector.store import devices, events, profiles, quarantine, visits
 from collector.store.devices import KnownUid, NewBinding, NewUid
 from collector.store.erasure import Erasures
-from collector.store.events import EventRow, StoredEvent
+from collector.store.events import EventRow, SharedIds, StoredEvent
 from collector.store.quarantine import Refused
 from collector.store.visits import VisitSpan
 
@@ -38,6 +38,7 @@ class Picture:
     stored: dict[str, StoredEvent] = field(default_factory=dict)  # before this group
     arrived: dict[str, Event] = field(default_factory=dict)  # in this group
     event_rows: list[EventRow] = field(default_factory=list)
+    shared_ids: SharedIds = field(default_factory=SharedIds)
     new_profiles: list[tuple[str, int]] = field(default_factory=list)
     new_uids: list[NewUid] = field(default_factory=list)
     new_bindings: list[NewBinding] = field(default_factory=list)

@@ -33,17 +33,31 @@ def fingerprint(event: Event) -> StoredEvent:
     )
 
 
+class SharedIds(dict[str | None, bytes | None]):
+    """The bytes of ids that many events of a group have in common, made when first asked for."""
+
+    def __missing__(self, text: str | None) -> bytes | None:
+        raw = self[text] = None if text is None else id_bytes(text)
+        return raw
+
+
 def event_row(
-    site_id: int, event: Event, profile_id: str | None, received_at: int, bot: bool, warnings: tuple[str, ...]
+    site_id: int,
+    event: Event,
+    profile_id: str | None,
+    received_at: int,
+    bot: bool,
+    warnings: tuple[str, ...],
+    shared: SharedIds,
 ) -> EventRow:
     """The values of one row, ready for the driver."""
     return (
         site_id,
         id_bytes(event.event_id),
-        None if profile_id is None else id_bytes(profile_id),
-        None if event.uid is None else id_bytes(event.uid),
-        None if event.visit_id is None else id_bytes(event.visit_id),
-        None if event.page_id is None else id_bytes(event.page_id),
+        shared[profile_id],
+        shared[event.uid],
+        shared[event.visit_id],
+        shared[event.page_id],
         event.category,
         event.action,
         event.occurred_at,
@@ -51,7 +65,7 @@ def event_row(
         received_at,
         event.seq,
         bot,
-        " ".join(warnings) or None,
+        " ".join(warnings) if warnings else None,
         event.url,
         event.body.decode(),
     )

@@ -6,11 +6,11 @@ of a page can read them. They live 395 days and carry the day of issue, to be re
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 from functools import lru_cache
 from typing import NamedTuple
-
-from itsdangerous import Signer
 
 from collector.wire.ids import parse_id
 
@@ -48,8 +48,7 @@ class CookieJar:
     """Reads and writes both cookies. `is_secure` is whether browsers reach us by https."""
 
     def __init__(self, secret: str, *, is_secure: bool, crosses_sites: bool = False, has_host_prefix: bool = False):
-        key = Signer(secret, salt="regulars cookies", key_derivation="hmac", digest_method=hashlib.sha256).derive_key()
-        self._signer = Signer(key, key_derivation="none", digest_method=hashlib.sha256)
+        self._key = hashlib.blake2b(secret.encode(), person=b"regulars cookies").digest()
         self._prefix = "__Host-" if has_host_prefix else ""
         same_site = "SameSite=None; Secure; Partitioned" if crosses_sites else "SameSite=Lax"
         secure = "; Secure" if is_secure and not crosses_sites else ""
@@ -86,8 +85,7 @@ class CookieJar:
     def write(self, name: str, site_id: int, value: str, now: int, *, suffixed: bool) -> str:
         """A Set-Cookie header that makes `value` the cookie."""
         day = now // DAY_MS
-        signature = self._signer.get_signature(f"{name}.{site_id}.{value}.{day}").decode()
-        pair = f"{self._name(name, site_id, suffixed)}={value}.{day}.{signature}"
+        pair = f"{self._name(name, site_id, suffixed)}={value}.{day}.{self._sign(name, site_id, value, day)}"
         return f"{pair}; Max-Age={MAX_AGE_DAYS * 86_400}; {self._attributes}"
 
     def expire(self, name: str, site_id: int) -> list[str]:
@@ -104,9 +102,14 @@ class CookieJar:
         day, _, signature = rest.partition(".")
         if not text.isascii() or not (day.isdigit() and len(day) <= 6) or parse_id(value) != value:
             return None
-        if not self._signer.verify_signature(f"{name}.{site_id}.{value}.{day}", signature):
+        if not hmac.compare_digest(self._sign(name, site_id, value, day), signature):
             return None
         return value, int(day)
+
+    def _sign(self, name: str, site_id: int, value: str, day: int | str) -> str:
+        """A MAC (keyed BLAKE2): a third of what an HMAC of SHA-256 takes, and each newcomer needs two."""
+        said = f"{name}.{site_id}.{value}.{day}".encode()
+        return base64.urlsafe_b64encode(hashlib.blake2b(said, key=self._key, digest_size=24).digest()).decode()
 
 
 def find_cookie(header: str, name: str) -> str:

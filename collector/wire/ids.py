@@ -25,10 +25,12 @@ def parse_id(value: object) -> str | None:
     return lowered if is_canonical_id(lowered) else None
 
 
+Ids = tuple[str | None, str | None, str | None] | Literal["uid", "visit", "page"]
+NO_IDS: Ids = (None, None, None)
+
+
 @lru_cache(8192)
-def parse_ids(
-    uid: str | None, visit: str | None, page: str | None
-) -> tuple[str | None, str | None, str | None] | Literal["uid", "visit", "page"]:
+def parse_ids(uid: str | None, visit: str | None, page: str | None) -> Ids:
     """All three made canonical, or the name of the first that is no id; None stays None.
 
     A UID must be of version 7, because recognition reads its time of birth from it. Cached, because a browser sends

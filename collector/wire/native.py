@@ -16,7 +16,7 @@ from collector.domain.recognition import born_at
 from collector.wire.asserting import find_wrong_type, read_assertion
 from collector.wire.batch import Batch, RequestError
 from collector.wire.clock import Clock, read_clock
-from collector.wire.ids import is_canonical_id, is_version_7, parse_id, parse_ids
+from collector.wire.ids import NO_IDS, Ids, is_canonical_id, is_version_7, parse_id, parse_ids
 from collector.wire.sent import Body, KnownRequest, Sent, faulty_field
 from collector.wire.text import clean, encode, load, may_need_repair, measure, prune, quote_big_integers
 from collector.wire.warnings import BIG_INTEGER, CLOCK_OUT_OF_RANGE, NO_AT, REPLACED_CHARACTERS
@@ -53,13 +53,16 @@ def _parse_known(data: bytes, received_at: int, purchases_assert: bool) -> Batch
         return None
     clock = read_clock(request.sent_at, received_at)
     events = []
+    said, ids = None, NO_IDS
     for sent in request.events:
+        if said != (said := (sent.uid, sent.visit, sent.page)):
+            ids = parse_ids(*said)  # events of one page share all three
         body = encode(
             Body(
                 sent.campaign, sent.dims, sent.dropped, sent.email, sent.extra, sent.items, sent.referrer, sent.title
             )
         )  # fmt: skip
-        event = _make_event(sent, body, None, clock, clock.warnings, purchases_assert)
+        event = _make_event(sent, ids, body, None, clock, purchases_assert)
         if type(event) is not Event:
             return None
         events.append(event)
@@ -83,7 +86,7 @@ def _parse_any(data: bytes, received_at: int, purchases_assert: bool) -> Batch |
         if needs_repair:
             result = _repair_and_parse(sent, clock, purchases_assert)
         else:
-            result = parse_event(sent, clock, clock.warnings, purchases_assert)
+            result = parse_event(sent, clock, purchases_assert)
         if type(result) is Event:
             events.append(result)
             indexes.append(index)
@@ -100,7 +103,7 @@ def _make_batch(
     return tuple.__new__(Batch, values)
 
 
-def parse_event(raw: Any, clock: Clock, warnings: tuple[str, ...], purchases_assert: bool) -> Event | Fault:
+def parse_event(raw: Any, clock: Clock, purchases_assert: bool) -> Event | Fault:
     """One event as decoded JSON, or what is wrong with it."""
     try:
         sent = msgspec.convert(raw, Sent)
@@ -109,20 +112,20 @@ def parse_event(raw: Any, clock: Clock, warnings: tuple[str, ...], purchases_ass
         return _fault_of(raw, faulty_field(error))
     except RecursionError:
         return EventCode.TOO_DEEP, ""
-    return _make_event(sent, body, raw, clock, warnings, purchases_assert)
+    ids = parse_ids(sent.uid, sent.visit, sent.page)
+    return _make_event(sent, ids, body, raw, clock, purchases_assert)
 
 
 def _make_event(
-    sent: Sent, body: bytes, raw: dict[str, Any] | None, clock: Clock, warnings: tuple[str, ...], purchases_assert: bool
+    sent: Sent, ids: Ids, body: bytes, raw: dict[str, Any] | None, clock: Clock, purchases_assert: bool
 ) -> Event | Fault:
     """The event, or what is wrong with it beyond types; where `raw` is None, just that something may be."""
     if not is_canonical_id(sent.event_id) and not _make_canonical(sent):
         return EventCode.MALFORMED_ID, "event_id"
-    ids = parse_ids(sent.uid, sent.visit, sent.page)
     if isinstance(ids, str):
         return EventCode.MALFORMED_ID, ids
     uid, visit, page = ids
-    url, at, assertion = sent.url, sent.at, None
+    url, at, assertion, warnings = sent.url, sent.at, None, clock.warnings
     if len(body) > _MODEST_BYTES or body.count(b"{") + body.count(b"[") >= MAX_DEPTH or len(url or "") > _MODEST_BYTES:
         excess = _find_excess(raw)
         if excess is not None:
@@ -186,7 +189,7 @@ def _repair_and_parse(raw: Any, clock: Clock, purchases_assert: bool) -> Event |
     cleaned = clean(quoted)
     if cleaned != quoted:
         warnings += (REPLACED_CHARACTERS,)
-    return parse_event(cleaned, clock, warnings, purchases_assert)
+    return parse_event(cleaned, clock._replace(warnings=warnings), purchases_assert)
 
 
 def _find_excess(raw: dict[str, Any] | None) -> Fault | None:

@@ -32,7 +32,7 @@ def parse_pixel(query: Mapping[str, str], received_at: int, event_id: str, purch
         raw["dims"] = dims
     raw |= {"event_id": event_id, "at": received_at}
     clock = Clock(received_at, received_at, 0, received_at, received_at, ())
-    result = parse_event(raw, clock, (), purchases_assert)
+    result = parse_event(raw, clock, purchases_assert)
     if type(result) is Event:
         return Batch((result,), (0,), (), None, received_at, 1)
     code, field = result  # type: ignore[misc]
