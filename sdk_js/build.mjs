@@ -32,7 +32,7 @@ checkSizes();
 /** esbuild bundles; terser then makes the text smaller than esbuild would: first it rewrites, then it renames. */
 async function bundle(source, target, format) {
   const { outputFiles } = await build({ ...options, entryPoints: [source], format });
-  const compress = { passes: 3, unsafe_arrows: true, booleans_as_integers: true };
+  const compress = { passes: 3, unsafe_arrows: true, booleans_as_integers: true, inline: 1, conditionals: false };
   const mangled = { ecma: 2020, compress: false, mangle: { toplevel: true } };
   const short = await minify(outputFiles[0].text, { ecma: 2020, compress, mangle: false });
   const { code } = await minify(short.code, mangled);

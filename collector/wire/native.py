@@ -6,7 +6,7 @@ raises for anything that was sent. This is the hottest code of the collector, he
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -17,7 +17,7 @@ from collector.wire.asserting import find_wrong_type, read_assertion
 from collector.wire.batch import Batch, RequestError
 from collector.wire.clock import Clock, read_clock
 from collector.wire.ids import NO_IDS, Ids, is_canonical_id, is_version_7, parse_id, parse_ids
-from collector.wire.sent import Body, KnownRequest, Sent, faulty_field
+from collector.wire.sent import SHARED, Body, KnownRequest, Sent, faulty_field
 from collector.wire.text import clean, encode, load, may_need_repair, measure, prune, quote_big_integers
 from collector.wire.warnings import BIG_INTEGER, CLOCK_OUT_OF_RANGE, NO_AT, REPLACED_CHARACTERS
 
@@ -35,7 +35,9 @@ Fault = tuple[EventCode, str]
 
 
 def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -> Batch | RequestError:
-    """`{sent_at, device?, events: [...]}` received at `received_at` ms into a batch, or why it is refused as a whole.
+    """The request received at `received_at` ms into a batch, or why it is refused as a whole.
+
+    `{sent_at, device?, uid?, uid_origin?, visit?, page?, events: [...]}`; docs/http-api.md says what is in it.
 
     `purchases_assert` is the site's setting of that name.
     """
@@ -51,6 +53,7 @@ def _parse_known(data: bytes, received_at: int, purchases_assert: bool) -> Batch
     request = _decode_known(data)
     if len(request.events) > MAX_EVENTS or may_need_repair(data):
         return None
+    request.share()
     clock = read_clock(request.sent_at, received_at)
     events = []
     said, ids = None, NO_IDS
@@ -82,7 +85,7 @@ def _parse_any(data: bytes, received_at: int, purchases_assert: bool) -> Batch |
     events: list[Event] = []
     indexes: list[int] = []
     rejections: list[Rejection] = []
-    for index, sent in enumerate(sent_events):
+    for index, sent in enumerate(map(_sharing(request), sent_events)):
         if needs_repair:
             result = _repair_and_parse(sent, clock, purchases_assert)
         else:
@@ -93,6 +96,18 @@ def _parse_any(data: bytes, received_at: int, purchases_assert: bool) -> Batch |
         else:
             rejections.append(reject(index, sent, *cast("Fault", result)))
     return _make_batch(request.get("device"), clock, events, indexes, rejections)
+
+
+def _sharing(request: dict[str, Any]) -> Callable[[Any], Any]:
+    """A function that gives an event what it inherits from the request."""
+    shared = {name: request[name] for name in SHARED if request.get(name) is not None}
+
+    def share(event: Any) -> Any:
+        if type(event) is not dict:
+            return event
+        return event | {name: value for name, value in shared.items() if event.get(name) is None}
+
+    return share if shared else lambda event: event
 
 
 def _make_batch(

@@ -21,6 +21,9 @@ _path = re.compile(r"`\$\.?([^`]*)`$").search
 _missing = re.compile(r"missing required field `([^`]*)`").search
 
 
+SHARED = ("uid", "uid_origin", "visit", "page")
+
+
 class Sent(msgspec.Struct, gc=False):
     """An event's interpreted fields. Null is the same as absent where absent is allowed; unknown keys are welcome.
 
@@ -53,11 +56,30 @@ class KnownSent(Sent, forbid_unknown_fields=True, gc=False):
 
 
 class KnownRequest(msgspec.Struct, gc=False):
-    """A request with no other keys in its events: nearly every one, and it can be decoded without a detour by dicts."""
+    """A request with no other keys in its events: nearly every one, and it can be decoded without a detour by dicts.
+
+    The fields of SHARED count for each event that does not say them itself.
+    """
 
     events: list[KnownSent]
     sent_at: Any = None
     device: Any = None
+    uid: str | None = None
+    uid_origin: Literal["first", "reset"] | None = None
+    visit: str | None = None
+    page: str | None = None
+
+    def share(self) -> None:
+        """Give every event what it inherits."""
+        for event in self.events:
+            if event.uid is None:
+                event.uid = self.uid
+            if event.uid_origin is None:
+                event.uid_origin = self.uid_origin
+            if event.visit is None:
+                event.visit = self.visit
+            if event.page is None:
+                event.page = self.page
 
 
 class Body(msgspec.Struct, gc=False):

@@ -11,7 +11,7 @@ import type { Fields } from "./surface";
 export const viewPage = (
   at: number,
   referrer: string,
-  external?: () => boolean,
+  external?: () => unknown,
   extra?: Fields["extra"],
   url = location.href,
 ): void => {

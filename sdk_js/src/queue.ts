@@ -38,7 +38,7 @@ export const takeDropped = (): number | undefined => {
 export const drop = (key: string, why: string): void => {
   countDropped(1 + +(/"dropped":(\d+)}$/.exec(load(key))?.[1] || 0));
   forget(key);
-  note("dropped", "Given up: " + why, key);
+  note("dropped", why, key);
 };
 
 /** Gives up what is too old or too much: the oldest first, and those of low value before all others. */

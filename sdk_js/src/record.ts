@@ -28,7 +28,7 @@ export const record = (
   category: string,
   action: string,
   fields?: Fields | null,
-  ...arrival: [campaign?: string, external?: () => boolean]
+  ...arrival: [campaign?: string, external?: () => unknown]
 ): void => {
   const name = `${category}/${action}`;
   const pageId = page;
@@ -42,16 +42,16 @@ export const record = (
     const visit = visitAt(at, ...arrival);
     const event_id = uuidv7(at);
     const key = keyOf(seq!, VALUABLE.test(name), event_id, device!);
+    // First what the events of a page have in common, so that a batch need not repeat it.
+    const shared = { uid, uid_origin, visit, page: pageId };
     const event = {
+      ...shared,
       url,
       ...said,
       event_id,
       category,
       action,
-      uid,
-      uid_origin,
-      visit,
-      page: pageId,
+      ...shared,
       seq,
       at,
       dropped: takeDropped(),

@@ -45,7 +45,7 @@ const retryLater = (reason: string, status: number, header: string | null): void
   const wait = asked || backoffDelay(failures, status, Math.random());
   save(FAILURES, failures);
   save(RETRY_AT, now + asked);
-  note("waiting", `Next try in ${Math.ceil(wait / 1_000)} s: ${reason}`);
+  note("waiting", `Next try in ${wait | 0} ms: ${reason}`);
   sleep(wait);
 };
 
@@ -55,7 +55,7 @@ const settle = (keys: string[], status: number, reply: Reply, header: string | n
     keys.forEach(forget);
     forget(FAILURES);
     limit *= 2;
-    note("answered", `${reply.accepted} of ${keys.length} stored ${JSON.stringify(reply.results)}`, reply);
+    note("answered", JSON.stringify(reply), reply);
     return true;
   }
   const reason = `answer ${status} ${reply.error?.code || ""}`;
@@ -79,7 +79,10 @@ const sendNext = async (leaving?: boolean): Promise<boolean> => {
   const url = endpoint("collect");
   const device = deviceOf(keys[0]);
   const head = `"sent_at":${now},"tz":${offsetMinutes(now)},"sdk":"${__VERSION__}","device":"${device}"`;
-  const body = `{${head},"events":[${keys.map(load)}]}`;
+  const events = `${keys.map(load)}`;
+  // How the first event begins, up to its URL, is said once, and left out of all that begin alike.
+  const [common] = events.split(',"url"');
+  const body = `${common},${head},"events":[${events.split(common + ",").join("{")}]}`;
   let status = 0;
   let reply: Reply = {};
   let header: string | null = null;

@@ -43,7 +43,7 @@ export const start = (given: Settings, web_event = {} as WebEvent): WebEvent => 
     listen(0, settings.debug || location.search.includes("regulars_debug=1"));
     heedBrowser();
     // (Asked after the first cookie was written, and so has found its domain.)
-    const isArrival = (): boolean =>
+    const isArrival = (): unknown =>
       isFreshLoad() &&
       isExternal(referrer, [cookieDomain || location.hostname, ...`${settings.own_domains}`.split(",")]);
     const at = earlier[0]?.time || Date.now(); // the view comes before what was tracked before it

@@ -15,7 +15,7 @@ export type Visit = [id?: string, started?: string | number, active?: string | n
  * True when none is kept, or it was silent or lasts too long (a clock that jumped counts as both), or the visitor
  * arrives from an external page or by a campaign that is not the visit's own ("" is none).
  */
-export const endsVisit = (visit: Visit, at: number, campaign?: string, external?: () => boolean): unknown =>
+export const endsVisit = (visit: Visit, at: number, campaign?: string, external?: () => unknown): unknown =>
   !visit[0] ||
   Math.abs(at - +visit[2]!) > SILENCE_MS ||
   Math.abs(at - +visit[1]!) > LONGEST_MS ||
@@ -23,11 +23,11 @@ export const endsVisit = (visit: Visit, at: number, campaign?: string, external?
   (campaign && campaign != visit[3]);
 
 /** True when `referrer` is a page of another site: not this host, its registrable domain, or an own domain. */
-export const isExternal = (referrer: string, own: (string | undefined)[]): boolean =>
-  !!referrer && !own.some((domain) => domain && ("." + referrer.split(/[/:]/)[3]).endsWith("." + domain));
+export const isExternal = (referrer: string, own: (string | undefined)[]): unknown =>
+  referrer && !own.some((domain) => domain && ("." + referrer.split(/[/:]/)[3]).endsWith("." + domain));
 
 /** The id of the visit that goes on, or begins, at `at`. Activity is noted every ten seconds at most. */
-export const visitAt = (at: number, campaign?: string, external?: () => boolean): string => {
+export const visitAt = (at: number, campaign?: string, external?: () => unknown): string => {
   let visit = readCookie(NAME) as Visit;
   if (endsVisit(visit, at, campaign, external)) visit = [uuidv7(at), at, 0, campaign];
   if (at - +visit[2]! > NOTED_EVERY_MS) {

@@ -2,7 +2,7 @@
 
 interface Sent {
   url: string;
-  body: { events: { event_id: string; seq: number }[]; device: string };
+  body: { events: { event_id: string; seq: number }[]; device: string; [shared: string]: unknown };
   credentials: string;
 }
 

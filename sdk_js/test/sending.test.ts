@@ -29,7 +29,10 @@ const begin = async (calls: (web_event: WebEvent) => void): Promise<void> => {
   start(settings, page.web_event);
   await flush();
 };
-const events = (): any[] => browser.sent.flatMap((sent) => sent.body.events);
+const events = (): any[] =>
+  browser.sent.flatMap(({ body: { events, uid, uid_origin, visit, page } }) =>
+    events.map((event: object) => ({ uid, uid_origin, visit, page, ...event })),
+  );
 const names = (): string[] => events().map((event) => `${event.category}/${event.action}`);
 
 beforeEach(() => {

@@ -127,7 +127,8 @@ def served_sdk(settings: dict[str, object]) -> str:
 def verdict(endpoint: Endpoint, batch: dict[str, Any]) -> dict[str, object]:
     """Stores what is new, and answers as the wire says."""
     results: list[dict[str, object]] = []
-    for index, event in enumerate(batch["events"]):
+    shared = {name: batch[name] for name in ("uid", "uid_origin", "visit", "page") if name in batch}
+    for index, event in enumerate(shared | event for event in batch["events"]):
         event_id = event["event_id"]
         if endpoint.arrivals[event_id]:
             results.append({"index": index, "event_id": event_id, "status": "duplicate"})

@@ -171,6 +171,19 @@ async def test_repeat_in_a_later_group_is_a_duplicate(
     assert len(stored_ids(database)) == 2
 
 
+async def test_repeat_where_none_was_expected_costs_its_neighbours_nothing(
+    recorder: Recorder, database: Database, transport: StoreTransport, browser: Browser
+) -> None:
+    old, new, newer = [await request(browser, transport) for _ in range(3)]
+    await recorder.record(old)
+    recorder._memory.wary = 0
+    await recorder.record(new)
+    receipts = await asyncio.gather(recorder.record(old), recorder.record(newer), recorder.record(new))
+    assert [(receipt.accepted, receipt.duplicate) for receipt in receipts] == [(0, 1), (1, 0), (0, 1)]
+    assert stored_ids(database) == [arrival.events[0].event_id for arrival in (old, new, newer)]
+    assert recorder._memory.wary > 0
+
+
 async def test_event_that_the_database_refuses_costs_its_neighbours_nothing(
     recorder: Recorder, database: Database, transport: StoreTransport, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
