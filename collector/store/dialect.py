@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, Dialect, Table, func
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 
 def insert_on_conflict(speaker: Connection | Dialect, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT to which `.on_conflict_do_update(...)` or `.on_conflict_do_nothing()` can be added."""
     dialect = speaker.dialect if isinstance(speaker, Connection) else speaker
-    return postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+    if dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - 2 MB that SQLite does without
+
+    return postgresql.insert(table)
 
 
 def insert_or_ignore(speaker: Connection | Dialect, table: Table) -> sqlite.Insert | postgresql.Insert:
