@@ -30,7 +30,7 @@ from collector.store.schema import Id, id_bytes, id_text
 Slot = BindParameter[Any]
 Statement = Callable[..., Executable]
 Write = Callable[[Dialect], Insert]
-ROWS_AT_ONCE = 8
+BUNDLES = (32, 8, 1)  # rows in one statement, as many as there are
 ROW_IDS = {"row_id", "merge_id", "quarantine_id", "consent_id"}
 
 
@@ -123,9 +123,9 @@ def _write_text(dialect: Dialect, write: Write) -> str:
 
 
 @lru_cache(maxsize=64)
-def _repeat_values(text: str) -> str:
+def _repeat_values(text: str, size: int) -> str:
     """An insert of one row as an insert of several: a fifth less time for each."""
-    return re.sub(r"VALUES (\([?, ]+\))", lambda found: "VALUES " + ", ".join([found[1]] * ROWS_AT_ONCE), text)
+    return re.sub(r"VALUES (\([?, ]+\))", lambda found: "VALUES " + ", ".join([found[1]] * size), text)
 
 
 def write_rows(conn: Connection, write: Write, rows: Sequence[Row]) -> None:
@@ -136,9 +136,10 @@ def write_rows(conn: Connection, write: Write, rows: Sequence[Row]) -> None:
     if not rows:
         return
     driver, text = driver_of(conn), _write_text(conn.dialect, write)
-    whole = len(rows) - len(rows) % ROWS_AT_ONCE
-    if whole:
-        bundles = [tuple(chain.from_iterable(rows[at : at + ROWS_AT_ONCE])) for at in range(0, whole, ROWS_AT_ONCE)]
-        execute_many(driver, _repeat_values(text), bundles)
-    if whole < len(rows):
-        execute_many(driver, text, rows[whole:])
+    done = 0
+    for size in BUNDLES:
+        end = len(rows) - (len(rows) - done) % size
+        if done < end:
+            bundles = [tuple(chain.from_iterable(rows[at : at + size])) for at in range(done, end, size)]
+            execute_many(driver, _repeat_values(text, size), bundles)
+            done = end
