@@ -19,7 +19,7 @@ from collector.domain.privacy import tellable
 from collector.domain.recognition import BEGINNING, Device, Moment, born_at, is_younger, profile_at, recognise
 from collector.domain.visit import MarkerKind, marker_kind
 from collector.recorder.assertion import assert_identity, back_fill_on_arrival, is_erased, mark
-from collector.recorder.memory import Memory, SiteMemory, recall
+from collector.recorder.memory import Memory
 from collector.recorder.picture import Picture
 from collector.store.devices import (
     KnownUid,
@@ -59,51 +59,53 @@ def record_group(
         by_site.setdefault(arrival.site.site_id, []).append(place)
     for places in by_site.values():
         mine = [arrivals[place] for place in places]
-        known = memory.of(mine[-1].site.site_id)
-        picture = Picture(conn, mine[-1].site, now, fresh_id, erasures)
+        site = mine[-1].site
+        known = memory.of(site.site_id)
+        picture = Picture(conn, site, now, fresh_id, erasures, known.uids, known.devices)
         if is_wary:
-            picture.stored = fetch_stored(conn, picture.site.site_id, [e.event_id for a in mine for e in a.events])
-        load(picture, mine, known)
+            picture.stored = fetch_stored(conn, site.site_id, [e.event_id for a in mine for e in a.events])
+        load(picture, mine)
         for place, arrival in zip(places, mine, strict=True):
             receipts[place] = _record(picture, arrival)
         picture.flush()
-        known.uids |= picture.uids
-        known.devices |= picture.devices
     memory.stamp(conn)
     return [receipts[place] for place in range(len(arrivals))]
 
 
-def load(picture: Picture, arrivals: Sequence[Arrival], known: SiteMemory) -> None:
+def load(picture: Picture, arrivals: Sequence[Arrival]) -> None:
     """What the plain events of one site need: devices and UIDs; for unknown UIDs also cookies and erasures."""
     conn, site_id = picture.conn, picture.site.site_id
-    _load_devices(picture, {arrival.device_id for arrival in arrivals if arrival.device_id}, known)
-    mentioned = {event.uid for arrival in arrivals for event in arrival.events if event.uid}
-    _load_uids(picture, mentioned | _youngest(picture), known)
-    unknown = mentioned - picture.uids.keys()
+    uids, devices = picture.uids, picture.devices
+    wanted = {arrival.device_id for arrival in arrivals}
+    _load_devices(picture, wanted)
+    mentioned = {event.uid for arrival in arrivals for event in arrival.events}
+    _load_uids(picture, mentioned | _youngest(picture, wanted))
+    unknown = {uid for uid in mentioned if uid is not None and uid not in uids}
     if unknown:
         picture.erased_uids = picture.erasures.find(conn, site_id, "uid", unknown)
         newcomers = (arrival for arrival in arrivals if any(event.uid in unknown for event in arrival.events))
         contacts = {arrival.contact_id for arrival in newcomers if arrival.contact_id}
         picture.live_contacts = set(fetch_roots(conn, site_id, contacts)) if contacts else set()
     # Known UIDs bring their own device, which may differ from what the cookies said.
-    missing = {uid.device_id for uid in picture.uids.values() if uid.device_id} - picture.devices.keys()
+    brought = {uids[uid].device_id for uid in mentioned if uid in uids} - devices.keys()
+    _load_devices(picture, brought)
+    _load_uids(picture, _youngest(picture, brought))
+
+
+def _load_devices(picture: Picture, wanted: set[str | None]) -> None:
+    missing = [device_id for device_id in wanted if device_id is not None and device_id not in picture.devices]
     if missing:
-        _load_devices(picture, missing, known)
-        _load_uids(picture, _youngest(picture) - picture.uids.keys(), known)
+        picture.devices |= fetch_devices(picture.conn, picture.site.site_id, missing)
 
 
-def _load_devices(picture: Picture, wanted: set[str], known: SiteMemory) -> None:
-    conn, site_id = picture.conn, picture.site.site_id
-    picture.devices |= recall(known.devices, wanted, lambda missing: fetch_devices(conn, site_id, missing))
+def _load_uids(picture: Picture, wanted: set[str | None]) -> None:
+    missing = [uid for uid in wanted if uid is not None and uid not in picture.uids]
+    if missing:
+        picture.uids |= fetch_uids(picture.conn, picture.site.site_id, missing)
 
 
-def _load_uids(picture: Picture, wanted: set[str], known: SiteMemory) -> None:
-    conn, site_id = picture.conn, picture.site.site_id
-    picture.uids |= recall(known.uids, wanted, lambda missing: fetch_uids(conn, site_id, missing))
-
-
-def _youngest(picture: Picture) -> set[str]:
-    return {device.youngest_uid for device in picture.devices.values() if device.youngest_uid}
+def _youngest(picture: Picture, device_ids: set[str | None]) -> set[str | None]:
+    return {picture.devices[device_id].youngest_uid for device_id in device_ids if device_id in picture.devices}
 
 
 def _record(picture: Picture, arrival: Arrival) -> Receipt:

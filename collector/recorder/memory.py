@@ -6,17 +6,13 @@ counters, of changes by other connections and by this one; where an engine has n
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from collector.domain.recognition import Device
 from collector.store.database import fetch_change_mark
 from collector.store.devices import KnownUid
-
-T = TypeVar("T")
 
 MAX_ENTRIES = 20_000  # of each kind and site: about 15 MB
 WARY_GROUPS = 100
@@ -63,10 +59,3 @@ class Memory:
         if len(known.uids) > MAX_ENTRIES or len(known.devices) > MAX_ENTRIES:
             known = self.sites[site_id] = SiteMemory()
         return known
-
-
-def recall(known: dict[str, T], wanted: set[str], fetch: Callable[[set[str]], dict[str, T]]) -> dict[str, T]:
-    """Those of `wanted` that exist, from memory where they are known; the rest is fetched."""
-    found = {key: known[key] for key in wanted if key in known}
-    missing = wanted - found.keys()
-    return found | fetch(missing) if missing else found

@@ -24,15 +24,19 @@ from collector.store.visits import VisitSpan
 
 @dataclass(slots=True)
 class Picture:
-    """The state of one site inside one transaction. `fresh_id` mints ids, `now` is ms UTC."""
+    """The state of one site inside one transaction. `fresh_id` mints ids, `now` is ms UTC.
+
+    `uids` and `devices` are those of the recorder's memory: all that is known of the site, not only what this
+    transaction touches.
+    """
 
     conn: Connection
     site: Site
     now: int
     fresh_id: Callable[[], str]
     erasures: Erasures
-    uids: dict[str, KnownUid] = field(default_factory=dict)
-    devices: dict[str, Device] = field(default_factory=dict)
+    uids: dict[str, KnownUid]
+    devices: dict[str, Device]
     live_contacts: set[str] = field(default_factory=set)
     erased_uids: set[str] = field(default_factory=set)
     stored: dict[str, StoredEvent] = field(default_factory=dict)  # before this group
