@@ -22,6 +22,7 @@ from collector.recorder import queue as queue_module
 from collector.recorder.group import record_group
 from collector.store import database as database_module
 from collector.store import events as events_module
+from collector.store.consents import Consent
 from collector.store.database import Database
 from collector.store.schema import id_text
 from tests.stage import Browser, Stage
@@ -353,3 +354,18 @@ async def test_caller_who_gives_up_does_not_hurt_the_others(
 async def test_body_that_could_not_be_parsed_is_kept(recorder: Recorder, database: Database) -> None:
     await recorder.quarantine_raw(1, 1_000, "malformed_json", b"\xff{")
     assert quarantined(database) == [("malformed_json", b"\xff{")]
+
+
+async def test_decision_about_consent_is_kept(
+    recorder: Recorder, database: Database, transport: StoreTransport
+) -> None:
+    uid = transport.fresh_id()
+    site_id = transport.site.site_id
+    await recorder.record_consent(site_id, Consent(uid, "granted", 5, 6))
+    await recorder.record_consent(site_id, Consent(None, "denied", 7, 8))
+    with closing(sqlite3.connect(database.path)) as other:
+        rows = other.execute("SELECT site_id, uid, state, decided_at, received_at FROM consents ORDER BY consent_id")
+        assert [(site, raw and id_text(raw), *rest) for site, raw, *rest in rows] == [
+            (site_id, uid, "granted", 5, 6),
+            (site_id, None, "denied", 7, 8),
+        ]
