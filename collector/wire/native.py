@@ -38,7 +38,6 @@ def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -
     """The request received at `received_at` ms into a batch, or why it is refused as a whole.
 
     `{sent_at, device?, uid?, uid_origin?, visit?, page?, events: [...]}`; docs/http-api.md says what is in it.
-
     `purchases_assert` is the site's setting of that name.
     """
     try:

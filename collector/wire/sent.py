@@ -71,6 +71,8 @@ class KnownRequest(msgspec.Struct, gc=False):
 
     def share(self) -> None:
         """Give every event what it inherits."""
+        if self.uid is self.uid_origin is self.visit is self.page is None:
+            return
         for event in self.events:
             if event.uid is None:
                 event.uid = self.uid
