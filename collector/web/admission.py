@@ -34,16 +34,13 @@ class Visitor(NamedTuple):
 
 def write_key_of(request: web.Request) -> str:
     """The `site` of the query string."""
-    _, _, query = request.raw_path.partition("?")
-    key = query[5:]
-    if query[:5] == "site=" and key.isascii() and key.replace("_", "").replace("-", "").isalnum():
-        return key  # all that the SDK ever sends, without parsing a URL
     return request.query.get("site", "")
 
 
 async def find_site(edge: Edge, request: web.Request) -> Entry:
     """The site of the request. Raises `Refusal` for a key unknown (401) or disabled (403)."""
-    entry = await edge.sites.find(write_key_of(request))
+    # The SDK sends nothing but the key, and that can be told without parsing the URL.
+    entry = edge.sites.get(request.raw_path.partition("?site=")[2]) or await edge.sites.find(write_key_of(request))
     if entry is None:
         raise Refusal("unknown_key")
     if entry.site.disabled:
