@@ -26,7 +26,6 @@ def parse_id(value: object) -> str | None:
 
 
 Ids = tuple[str | None, str | None, str | None] | Literal["uid", "visit", "page"]
-NO_IDS: Ids = (None, None, None)
 
 
 @lru_cache(8192)

@@ -16,7 +16,7 @@ from collector.domain.recognition import born_at
 from collector.wire.asserting import find_wrong_type, read_assertion
 from collector.wire.batch import Batch, RequestError
 from collector.wire.clock import Clock, read_clock
-from collector.wire.ids import NO_IDS, Ids, is_canonical_id, is_version_7, parse_id, parse_ids
+from collector.wire.ids import Ids, is_canonical_id, is_version_7, parse_id, parse_ids
 from collector.wire.sent import SHARED, Body, KnownRequest, Sent, faulty_field
 from collector.wire.text import clean, encode, load, may_need_repair, measure, prune, quote_big_integers
 from collector.wire.warnings import BIG_INTEGER, CLOCK_OUT_OF_RANGE, NO_AT, REPLACED_CHARACTERS
@@ -55,10 +55,12 @@ def _parse_known(data: bytes, received_at: int, purchases_assert: bool) -> Batch
     request.share()
     clock = read_clock(request.sent_at, received_at)
     events = []
-    said, ids = None, NO_IDS
+    said: tuple[str | None, str | None, str | None] = (None, None, None)
+    ids: Ids = said
     for sent in request.events:
-        if said != (said := (sent.uid, sent.visit, sent.page)):
-            ids = parse_ids(*said)  # events of one page share all three
+        saying = (sent.uid, sent.visit, sent.page)
+        if saying != said:  # events of one page share all three
+            said, ids = saying, parse_ids(*saying)
         body = encode(
             Body(
                 sent.campaign, sent.dims, sent.dropped, sent.email, sent.extra, sent.items, sent.referrer, sent.title
