@@ -21,6 +21,7 @@ from collector.recorder import QueueFull, Recorder, StorageUnavailable
 from collector.recorder import queue as queue_module
 from collector.recorder.group import record_group
 from collector.store import database as database_module
+from collector.store import driver
 from collector.store import events as events_module
 from collector.store.consents import Consent
 from collector.store.database import Database
@@ -288,6 +289,30 @@ async def test_busy_database_refuses_and_recovers(
     assert (await recorder.record(arrival)).accepted == 1, "the retry is stored, without a restart"
     assert recorder.ready
     assert (await recorder.record(later)).accepted == 1
+
+
+async def test_checkpoint_that_fails_stops_nothing(
+    recorder: Recorder,
+    database: Database,
+    transport: StoreTransport,
+    browser: Browser,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[str] = []
+
+    def execute(connection: sqlite3.Connection, text: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        if "wal_checkpoint" in text:
+            tried.append(text)
+            text = "SELECT nothing FROM nowhere"
+        return driver.execute(connection, text, values)
+
+    monkeypatch.setattr(database_module, "TRANSACTIONS_BETWEEN_CHECKPOINTS", 1)
+    monkeypatch.setattr(database_module, "execute", execute)
+    arrivals = [await request(browser, transport) for _ in range(3)]
+    for arrival in arrivals:
+        assert (await recorder.record(arrival)).accepted == 1
+    assert tried
+    assert stored_ids(database) == [arrival.events[0].event_id for arrival in arrivals]
 
 
 async def test_another_process_that_writes_is_waited_for_and_then_given_up(
