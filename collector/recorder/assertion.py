@@ -219,8 +219,8 @@ def mark(
         conn, site_id, UserIdentification(marker, event.visit_id, device_id, event.uid, cid)
     )
     if event.visit_id is not None:
-        markers = visits.fetch_markers(conn, site_id, event.visit_id)
-        visits.save_fold(conn, site_id, event.visit_id, *fold_visit(markers), is_first=len(markers) == 1)
+        state, folded = fold_visit(visits.fetch_markers(conn, site_id, event.visit_id))
+        visits.save_fold(conn, site_id, event.visit_id, state, folded)
 
 
 def _marker(event: Event, leaf: str, kind: MarkerKind, identity_id: str | None) -> Marker:

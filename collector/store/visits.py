@@ -106,12 +106,9 @@ def _insert_sessions(_: Dialect) -> Insert:
     return insert(sessions)
 
 
-def save_fold(
-    conn: Connection, site_id: int, visit_id: str, state: State, folded: Sequence[Session], *, is_first: bool
-) -> None:
-    """Replace the state and the sessions of a visit by what its markers fold to; the `is_first` fold replaces none."""
-    if not is_first:
-        run(conn, _delete_sessions, site_id, visit_id)
+def save_fold(conn: Connection, site_id: int, visit_id: str, state: State, folded: Sequence[Session]) -> None:
+    """Replace the state and the sessions of a visit by what its markers fold to."""
+    run(conn, _delete_sessions, site_id, visit_id)
     run(conn, _set_state, state, site_id, visit_id)
     rows = [
         (
