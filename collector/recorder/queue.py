@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -52,7 +52,7 @@ class StorageUnavailable(Exception):
 
 @dataclass(slots=True)
 class _Waiting:
-    arrival: Arrival
+    read: Callable[[], Arrival]
     answer: asyncio.Future[Receipt]
 
 
@@ -94,7 +94,7 @@ class Recorder:
         if self._task is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._task, grace_s)
-        self._refuse(list(self._waiting), StorageUnavailable())
+        _refuse(self._waiting, StorageUnavailable())
         self._waiting.clear()
 
     async def record(self, arrival: Arrival) -> Receipt:
@@ -102,10 +102,17 @@ class Recorder:
 
         Raises `QueueFull` or `StorageUnavailable`, and then the sender has to keep its events.
         """
+        return await self.record_later(lambda: arrival)
+
+    async def record_later(self, read: Callable[[], Arrival]) -> Receipt:
+        """`record` for a request that `read` parses when its turn comes, and raises what `read` raises.
+
+        Requests that are parsed one after the other find their code in the processor's cache.
+        """
         if self._stopping or len(self._waiting) >= self._queue_size:
             raise QueueFull
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(arrival, answer))
+        self._waiting.append(_Waiting(read, answer))
         self._wake.set()
         return await answer
 
@@ -151,7 +158,7 @@ class Recorder:
                 await self._record(group)
             except Exception:
                 log.exception("group_failed", requests=len(group))
-                self._refuse(group, StorageUnavailable())
+                _refuse([waiting for waiting, _ in group], StorageUnavailable())
             await self._maintain()
 
     async def _settle(self) -> None:
@@ -161,28 +168,36 @@ class Recorder:
             before = len(self._waiting)
             await asyncio.sleep(0)
 
-    def _take_group(self) -> list[_Waiting]:
+    def _take_group(self) -> list[tuple[_Waiting, Arrival]]:
         """The oldest waiting requests, together at most about GROUP_EVENTS events."""
-        group: list[_Waiting] = []
+        group: list[tuple[_Waiting, Arrival]] = []
         events = 0
         while self._waiting and events < GROUP_EVENTS:
             waiting = self._waiting.popleft()
-            group.append(waiting)
-            events += len(waiting.arrival.events) + len(waiting.arrival.rejections)
-        metrics.GROUP_EVENTS.observe(events)
+            try:
+                arrival = waiting.read()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the one who waits is told
+                _refuse([waiting], error)
+                continue
+            group.append((waiting, arrival))
+            events += len(arrival.events) + len(arrival.rejections)
         return group
 
-    async def _record(self, group: list[_Waiting]) -> None:
+    async def _record(self, group: Sequence[tuple[_Waiting, Arrival]]) -> None:
+        if not group:
+            return
+        arrivals = [arrival for _, arrival in group]
+        metrics.GROUP_EVENTS.observe(sum(len(arrival.events) + len(arrival.rejections) for arrival in arrivals))
         try:
-            receipts = await self._commit([waiting.arrival for waiting in group])
+            receipts = await self._commit(arrivals)
         except StorageUnavailable as error:
             self.ready = False
             self._refused_at = asyncio.get_running_loop().time()
-            self._refuse(group, error)
+            _refuse([waiting for waiting, _ in group], error)
             return
         self.ready = True
         metrics.count_receipts(receipts)
-        for waiting, receipt in zip(group, receipts, strict=True):
+        for (waiting, _), receipt in zip(group, receipts, strict=True):
             self._quarantined += receipt.quarantined
             if not waiting.answer.done():
                 waiting.answer.set_result(receipt)
@@ -225,11 +240,6 @@ class Recorder:
         second = replace(arrival, events=arrival.events[half:], indexes=indexes[half:], rejections=())
         return join_receipts([*await self._commit([first]), *await self._commit([second])])
 
-    def _refuse(self, group: Sequence[_Waiting], error: StorageUnavailable) -> None:
-        for waiting in group:
-            if not waiting.answer.done():
-                waiting.answer.set_exception(error)
-
     def _unavailable(self, error: BaseException) -> StorageUnavailable:
         name = getattr(getattr(error, "orig", None), "sqlite_errorname", type(error).__name__)
         log.error("storage_unavailable", reason=name)
@@ -245,6 +255,12 @@ class Recorder:
                 await self._database.write(purge_quarantine, now)
         except DatabaseError as error:
             self._unavailable(error)
+
+
+def _refuse(waiting: Iterable[_Waiting], error: Exception) -> None:
+    for each in waiting:
+        if not each.answer.done():
+            each.answer.set_exception(error)
 
 
 def _refused_by_storage(arrival: Arrival) -> Arrival:

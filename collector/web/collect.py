@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from msgspec.structs import replace
 
 from collector.domain.event import Arrival, Event, Receipt, Trust
+from collector.domain.site import Site
 from collector.recorder import QueueFull, StorageUnavailable
 from collector.web.admission import Visitor, admit, check_form, find_site, read_payload
 from collector.web.bots import is_prefetch, read_agent
@@ -35,15 +36,29 @@ async def take_batch(edge: Edge, request: web.Request) -> web.StreamResponse:
     visitor = admit(edge, request, await find_site(edge, request), now)
     data = await read_payload(edge, request)
     site = visitor.entry.site
+
+    def read() -> Arrival:
+        return make_arrival(edge, request, visitor, read_batch(data, now, site), now)
+
+    try:
+        receipt = await edge.recorder.record_later(read)
+    except (QueueFull, StorageUnavailable) as error:
+        count = parse_batch(data, now).count
+        raise Refusal(error.code, events=count, retry_after_s=error.retry_after_s) from error
+    except Refusal as refusal:
+        if refusal.code == "malformed_json":
+            await edge.recorder.quarantine_raw(site.site_id, now, refusal.code, data[:MAX_RAW_BYTES])
+        raise
+    cookies = fresh_cookies(edge, visitor, receipt, now) if visitor.origin is not None else ()
+    return Verdict(visitor.entry.headers[visitor.origin], receipt_body(receipt), cookies, now)
+
+
+def read_batch(data: bytes, now: int, site: Site) -> Batch:
+    """A request's body, parsed. Raises `Refusal` (400, 413)."""
     batch = parse_batch(data, now, site.settings.purchases_assert)
     if type(batch) is RequestError:
-        if batch.code == "malformed_json":
-            await edge.recorder.quarantine_raw(site.site_id, now, batch.code, data[:MAX_RAW_BYTES])
         raise Refusal(batch.code, events=batch.count)
-    arrival = make_arrival(edge, request, visitor, cast("Batch", batch), now)
-    receipt = await record(edge, arrival, cast("Batch", batch).count)
-    cookies = fresh_cookies(edge, visitor, receipt, arrival.device_id, now) if visitor.origin is not None else ()
-    return Verdict(visitor.entry.headers[visitor.origin], receipt_body(receipt), cookies, now)
+    return cast("Batch", batch)
 
 
 def make_arrival(edge: Edge, request: web.Request, visitor: Visitor, batch: Batch, now: int) -> Arrival:
@@ -112,13 +127,13 @@ def receipt_body(receipt: Receipt) -> bytes:
     )
 
 
-def fresh_cookies(edge: Edge, visitor: Visitor, receipt: Receipt, device_id: str | None, now: int) -> Sequence[str]:
+def fresh_cookies(edge: Edge, visitor: Visitor, receipt: Receipt, now: int) -> Sequence[str]:
     """Set-Cookie values that name device and profile, where what the browser has is missing, old or another one."""
     site_id, suffixed = visitor.entry.site.site_id, edge.sites.has_several
     return [
         edge.cookies.write(name, site_id, value, now, suffixed=suffixed)
         for name, value, carried in (
-            (GLOBAL_VISIT, receipt.device_id or device_id, visitor.device),
+            (GLOBAL_VISIT, receipt.device_id, visitor.device),
             (CURRENT_CONTACT, receipt.contact_id, visitor.contact),
         )
         if value is not None and (carried is None or carried.value != value or carried.is_stale(now))

@@ -26,6 +26,9 @@ class Recording(Protocol):
     async def record(self, arrival: Arrival) -> Receipt:
         """Store; returns after the commit."""
 
+    async def record_later(self, read: Callable[[], Arrival]) -> Receipt:
+        """`record` for a request that `read` parses when its turn comes, and raises what `read` raises."""
+
     async def quarantine_raw(self, site_id: int, received_at: int, code: str, raw: bytes) -> None:
         """Keep a body that could not be parsed."""
 

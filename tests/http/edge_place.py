@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -76,6 +76,9 @@ class RememberingRecorder:
         )
         metrics.count_receipts([receipt])
         return receipt
+
+    async def record_later(self, read: Callable[[], Arrival]) -> Receipt:
+        return await self.record(read())
 
     async def quarantine_raw(self, site_id: int, received_at: int, code: str, raw: bytes) -> None:
         await self._may_fail()
