@@ -165,7 +165,11 @@ async def test_the_sdk_comes_with_the_settings_of_the_site() -> None:
         assert reply.status == 200
         assert reply.headers["Content-Type"] == "text/javascript; charset=utf-8"
         assert "Content-Encoding" not in reply.headers
-        found = re.fullmatch(rb"\(function\(__REGULARS_SETTINGS__\)\{(.*)\n\}\)\((.*)\);\n", reply.body, re.DOTALL)
+        found = re.fullmatch(
+            rb"//# allFunctionsCalledOnLoad\n\(function\(__REGULARS_SETTINGS__\)\{(.*)\n\}\)\((.*)\);\n",
+            reply.body,
+            re.DOTALL,
+        )
         assert found is not None
         assert found[1] == SOURCE
         assert json.loads(found[2]) == {
