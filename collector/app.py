@@ -38,6 +38,7 @@ from collector.web.proxies import Proxies
 from collector.web.routes import connection_settings, make_web_app
 from collector.web.sdk_file import Sdk, find_sdk
 from collector.web.sites import SiteDirectory
+from collector.web.tokens import Tokens
 
 log = structlog.get_logger()
 
@@ -98,6 +99,7 @@ def make_edge(config: Config, recorder: Recorder, sites: SiteDirectory, secret: 
         sdk=sdk,
         now=now_ms,
         fresh_id=mint_id,
+        tokens=Tokens(secret),
         limits=Limits(
             per_key=config.rate_per_key,
             per_address=config.rate_per_address,

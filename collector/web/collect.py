@@ -59,7 +59,7 @@ def make_arrival(edge: Edge, request: web.Request, visitor: Visitor, batch: Batc
     events = batch.events
     for event in events:
         if event.assertion is not None:
-            events = limit_assertions(edge, visitor, device_id, events)
+            events = judge_assertions(edge, visitor, device_id, events, now)
             break
     is_bot = agent.is_bot or is_prefetch(request.headers)
     return Arrival(
@@ -76,12 +76,13 @@ async def record(edge: Edge, arrival: Arrival, count: int) -> Receipt:
         raise Refusal(error.code, events=count, retry_after_s=error.retry_after_s) from error
 
 
-def limit_assertions(
-    edge: Edge, visitor: Visitor, device_id: str | None, events: tuple[Event, ...]
+def judge_assertions(
+    edge: Edge, visitor: Visitor, device_id: str | None, events: tuple[Event, ...], now: int
 ) -> tuple[Event, ...]:
-    """R13: past the limit the assertion is dropped, never the event."""
+    """R13: past the limit the assertion is dropped, never the event. R14: up to there its token decides the trust."""
+    site = visitor.entry.site
     return tuple(
-        event
+        edge.tokens.judge(site, event, now)
         if event.assertion is None or edge.limits.take_identify(visitor.address, device_id, time.monotonic())
         else replace(event, assertion=None, warnings=(*event.warnings, IDENTIFY_RATE_LIMITED))
         for event in events

@@ -16,6 +16,7 @@ from collector.web.limits import Limits
 from collector.web.proxies import Proxies
 from collector.web.sdk_file import Sdk
 from collector.web.sites import SiteDirectory
+from collector.web.tokens import Tokens
 
 
 class Recording(Protocol):
@@ -46,6 +47,7 @@ class Edge:
     sdk: Sdk
     now: Callable[[], int]
     fresh_id: Callable[[], str]
+    tokens: Tokens
     limits: Limits = field(default_factory=Limits)
     proxies: Proxies = field(default_factory=lambda: Proxies(()))
     patience: Patience = field(default_factory=Patience)
