@@ -45,5 +45,5 @@ class Tokens:
             return IDENTITY_TOKEN_EXPIRED
         return confirm(assertion, uid, vouched) or IDENTITY_TOKEN_MISMATCH
 
-    def _derive(self, site: Site) -> dict[str, str]:
-        return {str(number): token_secret(self._secret, site, number) for number in valid_key_numbers(site)}
+    def _derive(self, site: Site) -> list[str]:
+        return [token_secret(self._secret, site, number) for number in reversed(valid_key_numbers(site))]

@@ -6,7 +6,7 @@ are) or in `extra`, and is taken out of the event before anything of that is sto
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jwt
@@ -65,23 +65,20 @@ def attach_token(event: Event, token: object) -> Event:
     return replace(event, assertion=replace(event.assertion, token=text))
 
 
-def read_token(token: str, secrets: Mapping[str, str]) -> Vouched | None:
-    """What a token says that one of `secrets` (by key number, as in the header `kid`) has signed, else None.
+def read_token(token: str, secrets: Iterable[str]) -> Vouched | None:
+    """What a token says that one of `secrets` has signed, else None. Whether it has expired is not looked at.
 
-    Without `kid` every secret is tried. Whether the token has expired is not looked at.
+    There are so few secrets that all are tried: a `kid` in the token's header is welcome, and nothing depends on it.
     """
     if len(token) > MAX_LENGTH:
         return None
-    try:
-        kid = jwt.get_unverified_header(token).get("kid")
-    except (jwt.PyJWTError, ValueError, RecursionError):
-        return None
-    candidates = secrets.values() if kid is None else [secrets[kid]] if kid in secrets else []
-    for secret in candidates:
+    for secret in secrets:
         try:
             return _vouched(jwt.decode(token, secret, algorithms=[ALGORITHM], options=_OPTIONS))
-        except (jwt.PyJWTError, ValueError, RecursionError):
+        except jwt.InvalidSignatureError:
             continue
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            return None
     return None
 
 
