@@ -41,7 +41,9 @@ class Config:
     port: int = _setting(8080, "Port to listen on; 0 takes any free one.")
     database_url: str = _setting("sqlite:///regulars.db", "Where to store: sqlite:///path/to/regulars.db.")
     secret_key: str = _setting(
-        "", "Signs cookies; at least 32 characters. Made and kept in the database if absent.", secret=True
+        "",
+        "Signs cookies, leads to token keys; at least 32 characters. Made and kept in the database if absent.",
+        secret=True,
     )
     public_url: str = _setting("", "How browsers reach this collector, e.g. https://collect.example.com.")
     prefix: str = _setting("", "Path in front of every URL, e.g. /track, to serve below a site's own path.")

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from collector.cli.opening import existing_database, patiently, read_settings
 from collector.cli.output import say, say_pairs
 from collector.cli.trouble import Trouble
-from collector.domain.identity_token import VALID_KEYS, token_secret
+from collector.domain.identity_token import VALID_KEYS, mark_of, token_secret
 from collector.domain.site import Site
 from collector.store.sites import fetch_or_insert_value, fetch_site_by_name, update_site
 
@@ -31,6 +31,10 @@ def make_key(file: Path | None, name: str, *, only: bool, as_json: bool) -> None
         changed = dataclasses.replace(site, token_keys=made)
         update_site(conn, changed)
         secret = config.secret_key or fetch_or_insert_value(conn, "secret_key", secrets.token_urlsafe(48))
+        if fetch_or_insert_value(conn, "secret_mark", mark_of(secret)) != mark_of(secret):
+            raise Trouble(
+                "REGULARS_SECRET_KEY is another one for the server than here, which would make the key useless"
+            )
         return changed, token_secret(secret, changed, made)
 
     with existing_database(config) as database:

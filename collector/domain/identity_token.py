@@ -31,9 +31,18 @@ class Vouched(NamedTuple):
 
 def token_secret(installation_secret: str, site: Site, number: int) -> str:
     """Key `number` (from 1 on) of a site, as its server is told: text, whose bytes are the key of the HMAC."""
-    key = hashlib.blake2b(installation_secret.encode(), person=b"regulars tokens").digest()
+    key = _key_of(installation_secret)
     said = f"{site.write_key}.{number}".encode()
     return SECRET_PREFIX + hashlib.blake2b(said, key=key, digest_size=32).hexdigest()
+
+
+def mark_of(installation_secret: str) -> str:
+    """What tells one secret from another and gives nothing of it away."""
+    return hashlib.blake2b(b"mark", key=_key_of(installation_secret), digest_size=8).hexdigest()
+
+
+def _key_of(installation_secret: str) -> bytes:
+    return hashlib.blake2b(installation_secret.encode(), person=b"regulars tokens").digest()
 
 
 def valid_key_numbers(site: Site) -> range:
