@@ -20,7 +20,7 @@ from aiohttp import web
 from sqlalchemy import Connection
 
 from collector import __version__
-from collector.config import Config
+from collector.config import Config, ConfigError
 from collector.domain.identity_token import mark_of
 from collector.recorder import Recorder
 from collector.store.database import Database
@@ -36,6 +36,7 @@ from collector.web.deadlines import Listener
 from collector.web.edge import EDGE, Edge
 from collector.web.limits import Limits
 from collector.web.middleware import shorten_way_to_collect
+from collector.web.provider import ProviderUnusable, Recognition, load_provider
 from collector.web.proxies import Proxies
 from collector.web.routes import connection_settings, make_web_app
 from collector.web.sdk_file import Sdk, find_sdk
@@ -72,6 +73,7 @@ def remember_secret(conn: Connection, secret: str) -> bool:
 def create_app(config: Config) -> web.Application:
     """The application; its resources are opened when it starts and closed, last first, when it ends."""
     app = make_web_app(config.prefix, config.keepalive_timeout_s)
+    recognition = make_recognition(config)
 
     async def open_parts(app: web.Application) -> AsyncIterator[None]:
         database = Database(config.database_url)
@@ -85,7 +87,7 @@ def create_app(config: Config) -> web.Application:
         sites = SiteDirectory(lambda: database.read(fetch_sites))
         await recorder.start()
         await sites.start()
-        app[EDGE] = make_edge(config, recorder, sites, secret)
+        app[EDGE] = make_edge(config, recorder, sites, secret, recognition)
         app[ADMINISTRATION] = Administration(database, erasures, Scrubber(database.scrub))
         yield
         await sites.stop()
@@ -96,7 +98,18 @@ def create_app(config: Config) -> web.Application:
     return app
 
 
-def make_edge(config: Config, recorder: Recorder, sites: SiteDirectory, secret: str) -> Edge:
+def make_recognition(config: Config) -> Recognition | None:
+    """The site owner's own recognition, if there is one (R15). Raises `ConfigError`."""
+    try:
+        provider = load_provider(config.profile_provider)
+    except ProviderUnusable as error:
+        raise ConfigError(f"profile_provider: {error}") from error
+    return None if provider is None else Recognition(provider)
+
+
+def make_edge(
+    config: Config, recorder: Recorder, sites: SiteDirectory, secret: str, recognition: Recognition | None
+) -> Edge:
     """What the handlers share, as the settings want it."""
     sdk = Sdk(find_sdk())
     if sdk.source is None:
@@ -123,6 +136,7 @@ def make_edge(config: Config, recorder: Recorder, sites: SiteDirectory, secret: 
         ),
         proxies=Proxies(config.trusted_proxies),
         patience=Patience(config.body_timeout_s, min(5.0, config.body_timeout_s)),
+        recognition=recognition,
     )
 
 

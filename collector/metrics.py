@@ -24,6 +24,9 @@ WARNINGS = Counter("regulars_warnings", "Events stored with a warning, by code."
 IDENTITY_TOKENS = Counter(
     "regulars_identity_tokens", "Identity tokens that were looked at, by result.", ["result"], registry=REGISTRY
 )
+PROVIDER_FAILURES = Counter(
+    "regulars_provider_failures", "Times that a profile provider failed, by reason.", ["reason"], registry=REGISTRY
+)
 COOKIES_FORGED = Counter(
     "regulars_cookies_forged", "Cookies ignored because their signature is not ours.", registry=REGISTRY
 )

@@ -41,7 +41,7 @@ async def take_batch(edge: Edge, request: web.Request) -> web.StreamResponse:
             await edge.recorder.quarantine_raw(site.site_id, now, batch.code, data[:MAX_RAW_BYTES])
         raise Refusal(batch.code, events=batch.count)
     arrival = make_arrival(edge, request, visitor, cast("Batch", batch), now)
-    receipt = await record(edge, arrival, cast("Batch", batch).count)
+    receipt = await record(edge, request, arrival, cast("Batch", batch).count)
     cookies = fresh_cookies(edge, visitor, receipt, arrival.device_id, now) if visitor.origin is not None else ()
     return Verdict(visitor.entry.headers[visitor.origin], receipt_body(receipt), cookies, now)
 
@@ -68,12 +68,18 @@ def make_arrival(edge: Edge, request: web.Request, visitor: Visitor, batch: Batc
     )  # fmt: skip
 
 
-async def record(edge: Edge, arrival: Arrival, count: int) -> Receipt:
+async def record(edge: Edge, request: web.Request, arrival: Arrival, count: int) -> Receipt:
     """Store; returns after the commit. Raises `Refusal` (503) for all `count` events."""
+    recognition, asked = edge.recognition, arrival
+    if recognition is not None:
+        arrival = await recognition.recognise(request, asked)
     try:
-        return await edge.recorder.record(arrival)
+        receipt = await edge.recorder.record(arrival)
     except (QueueFull, StorageUnavailable) as error:
         raise Refusal(error.code, events=count, retry_after_s=error.retry_after_s) from error
+    if recognition is not None:
+        await recognition.remember(request, asked, arrival, receipt)
+    return receipt
 
 
 def judge_assertions(

@@ -20,4 +20,5 @@ IDENTIFY_TYPE_NOT_EXACT: Final = "identify_type_not_exact"  # asserts nothing
 IDENTITY_TOKEN_INVALID: Final = "identity_token_invalid"  # noqa: S105
 IDENTITY_TOKEN_EXPIRED: Final = "identity_token_expired"  # noqa: S105
 IDENTITY_TOKEN_MISMATCH: Final = "identity_token_mismatch"  # noqa: S105
+PROVIDER_FAILED: Final = "provider_failed"  # the site's own recognition (R15) did not answer: the built-in one did
 IDENTIFY_RATE_LIMITED: Final = "identify_rate_limited"  # too many assertions from here: this one is dropped
