@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
@@ -14,8 +15,10 @@ import jwt
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_aiohttp.plugin import AiohttpClient
+from typer.testing import CliRunner
 
 from collector import metrics
+from collector.cli import app
 from collector.domain.identity_token import token_secret
 from collector.store.sites import update_site
 from collector.web.edge import EDGE
@@ -302,3 +305,25 @@ async def test_too_many_assertions_are_dropped_before_anybody_looks_at_their_tok
     assert 0 < codes.count("identity_token_invalid") == looks < 30
     assert codes.count("identify_rate_limited") == 30 - looks
     await shop.database.close()
+
+
+async def test_a_site_can_require_tokens_from_one_moment_to_the_next(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGULARS_DATABASE_URL", f"sqlite:///{tmp_path / 'regulars.db'}")
+
+    async def require(required: str) -> None:
+        arguments = ["site", "set", "shop", f"require_verified_identity={required}"]
+        result = await asyncio.to_thread(CliRunner().invoke, app, arguments)
+        assert result.exit_code == 0, result.output
+        await shop.client.app[EDGE].sites.refresh()
+
+    one, two = shop.stage.browser(), shop.stage.browser()
+    await require("true")
+    await one.says(X)
+    assert await shop.stage.look(cid=X) is None
+    await two.says(X, identity_token=signed(shop, two))
+    assert (await shop.stage.person(cid=X)).uids == {two.uid}
+    await require("false")
+    await one.says(X)
+    assert (await shop.stage.person(cid=X)).uids == {one.uid, two.uid}
