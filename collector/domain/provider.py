@@ -16,8 +16,8 @@ class Caller:
     """Who asks to be recognised: one request, as its site and browser present it.
 
     `contact_id` is the profile that a validly signed `CurrentContact` names, which is all that the built-in recognition
-    looks at; `device_id` is None for what does not come from a browser. `cookies` and `headers` are as sent: whatever
-    is in them was chosen by the sender, unless it is signed.
+    looks at; `device_id` is None for what does not come from a browser, and cookies are left out then. `cookies` and
+    `headers` are as sent: whatever is in them was chosen by the sender, unless it is signed.
     """
 
     site_id: int

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
 from msgspec.structs import replace
+from multidict import CIMultiDict
 
 from collector import metrics
 from collector.domain.event import Arrival, Receipt
@@ -128,14 +129,20 @@ class Recognition:
 
 
 def _caller(request: web.Request, arrival: Arrival) -> Caller:
+    cookies: Mapping[str, str] = request.cookies
+    headers: Mapping[str, str] = request.headers
+    if arrival.device_id is None:
+        # Any page can show a pixel with a UID of its choice; a visitor's cookies must not vouch for that.
+        cookies = {}
+        headers = CIMultiDict((name, value) for name, value in headers.items() if name.lower() != "cookie")
     return Caller(
         arrival.site.site_id,
         arrival.site.name,
         arrival.device_id,
         arrival.contact_id,
         tuple(dict.fromkeys(event.uid for event in arrival.events if event.uid is not None)),
-        request.cookies,
-        request.headers,
+        cookies,
+        headers,
     )
 
 

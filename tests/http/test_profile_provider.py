@@ -168,11 +168,14 @@ async def test_a_pixel_asks_for_an_existing_profile_and_bots_for_none(opened: Op
     shop = await opened(provider, bots="exclude")
     key, uid = shop.site.write_key, shop.stage.browser().uid
     human = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+    human |= {"Cookie": "member=1", "X-Member": "2"}
     for headers in (human, {"User-Agent": "Googlebot/2.1 (+http://www.google.com/bot.html)"}):
         await shop.client.get("/v1/pixel.gif", params={"site": key, "uid": uid}, headers=headers)
     await shop.client.get("/v1/pixel.gif", params={"site": key}, headers=human)
     assert [(kind, caller.device_id, caller.uids) for kind, caller in provider.asked] == [("existing", None, (uid,))]
     assert provider.told == []
+    caller = provider.asked[0][1]
+    assert (dict(caller.cookies), caller.headers.get("cookie"), caller.headers["x-member"]) == ({}, None, "2")
 
 
 @pytest.mark.parametrize(
