@@ -17,14 +17,16 @@ import structlog
 import uuid_utils
 import uvloop
 from aiohttp import web
+from sqlalchemy import Connection
 
 from collector import __version__
-from collector.config import Config
+from collector.config import Config, ConfigError
+from collector.domain.identity_token import mark_of
 from collector.recorder import Recorder
 from collector.store.database import Database
 from collector.store.erasure import Erasures
 from collector.store.migrate import migrate
-from collector.store.sites import fetch_or_insert_value, fetch_sites
+from collector.store.sites import fetch_or_insert_value, fetch_sites, replace_value
 from collector.web.api.access import ADMINISTRATION, Administration
 from collector.web.api.scrubber import Scrubber
 from collector.web.body import Patience
@@ -34,10 +36,12 @@ from collector.web.deadlines import Listener
 from collector.web.edge import EDGE, Edge
 from collector.web.limits import Limits
 from collector.web.middleware import shorten_way_to_collect
+from collector.web.provider import ProviderUnusable, Recognition, load_provider
 from collector.web.proxies import Proxies
 from collector.web.routes import connection_settings, make_web_app
 from collector.web.sdk_file import Sdk, find_sdk
 from collector.web.sites import SiteDirectory
+from collector.web.tokens import Tokens
 
 log = structlog.get_logger()
 
@@ -57,20 +61,33 @@ def installation_secret(database: Database) -> str:
     return database.transact(fetch_or_insert_value, "secret_key", secrets.token_urlsafe(48))
 
 
+def remember_secret(conn: Connection, secret: str) -> bool:
+    """Keep a mark of the secret that servers run with, for commands to compare; False if it was another one before."""
+    mark = mark_of(secret)
+    if fetch_or_insert_value(conn, "secret_mark", mark) == mark:
+        return True
+    replace_value(conn, "secret_mark", mark)
+    return False
+
+
 def create_app(config: Config) -> web.Application:
     """The application; its resources are opened when it starts and closed, last first, when it ends."""
     app = make_web_app(config.prefix, config.keepalive_timeout_s)
+    recognition = make_recognition(config)
 
     async def open_parts(app: web.Application) -> AsyncIterator[None]:
         database = Database(config.database_url)
         await asyncio.to_thread(migrate, database)
-        secret = await asyncio.to_thread(installation_secret, database)
-        erasures = Erasures(secret)
+        own_secret = await asyncio.to_thread(installation_secret, database)
+        secret = config.secret_key or own_secret
+        if not await asyncio.to_thread(database.transact, remember_secret, secret):
+            log.warning("secret_key_changed", void="cookies and token keys made with the one before")
+        erasures = Erasures(own_secret)
         recorder = Recorder(database, erasures, now_ms, mint_id, config.queue_size)
         sites = SiteDirectory(lambda: database.read(fetch_sites))
         await recorder.start()
         await sites.start()
-        app[EDGE] = make_edge(config, recorder, sites, config.secret_key or secret)
+        app[EDGE] = make_edge(config, recorder, sites, secret, recognition)
         app[ADMINISTRATION] = Administration(database, erasures, Scrubber(database.scrub))
         yield
         await sites.stop()
@@ -81,7 +98,18 @@ def create_app(config: Config) -> web.Application:
     return app
 
 
-def make_edge(config: Config, recorder: Recorder, sites: SiteDirectory, secret: str) -> Edge:
+def make_recognition(config: Config) -> Recognition | None:
+    """The site owner's own recognition, if there is one (R15). Raises `ConfigError`."""
+    try:
+        provider = load_provider(config.profile_provider)
+    except ProviderUnusable as error:
+        raise ConfigError(f"profile_provider: {error}") from error
+    return None if provider is None else Recognition(provider)
+
+
+def make_edge(
+    config: Config, recorder: Recorder, sites: SiteDirectory, secret: str, recognition: Recognition | None
+) -> Edge:
     """What the handlers share, as the settings want it."""
     sdk = Sdk(find_sdk())
     if sdk.source is None:
@@ -98,6 +126,7 @@ def make_edge(config: Config, recorder: Recorder, sites: SiteDirectory, secret: 
         sdk=sdk,
         now=now_ms,
         fresh_id=mint_id,
+        tokens=Tokens(secret),
         limits=Limits(
             per_key=config.rate_per_key,
             per_address=config.rate_per_address,
@@ -107,6 +136,7 @@ def make_edge(config: Config, recorder: Recorder, sites: SiteDirectory, secret: 
         ),
         proxies=Proxies(config.trusted_proxies),
         patience=Patience(config.body_timeout_s, min(5.0, config.body_timeout_s)),
+        recognition=recognition,
     )
 
 

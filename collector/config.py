@@ -41,7 +41,9 @@ class Config:
     port: int = _setting(8080, "Port to listen on; 0 takes any free one.")
     database_url: str = _setting("sqlite:///regulars.db", "Where to store: sqlite:///path/to/regulars.db.")
     secret_key: str = _setting(
-        "", "Signs cookies; at least 32 characters. Made and kept in the database if absent.", secret=True
+        "",
+        "Signs cookies, leads to token keys; at least 32 characters. Made and kept in the database if absent.",
+        secret=True,
     )
     public_url: str = _setting("", "How browsers reach this collector, e.g. https://collect.example.com.")
     prefix: str = _setting("", "Path in front of every URL, e.g. /track, to serve below a site's own path.")
@@ -55,6 +57,10 @@ class Config:
     rate_per_device: float = _setting(50.0, "Requests per second from one browser; 0: any.")
     identify_rate_per_address: float = _setting(300.0, "Times a minute that one address may say who it is; 0: any.")
     identify_rate_per_device: float = _setting(20.0, "Times a minute that one browser may say who it is; 0: any.")
+    profile_provider: str = _setting(
+        "",
+        "Recognition of your own: an installed provider's name, or package.module.Name; absent: one installed, if any.",
+    )
     queue_size: int = _setting(2000, "Requests that may wait for storage before new ones are refused (503).")
     header_timeout_s: float = _setting(10.0, "Seconds in which the headers of a request must be complete.")
     body_timeout_s: float = _setting(30.0, "Seconds in which the body of a request must be complete.")

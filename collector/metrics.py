@@ -21,6 +21,12 @@ RECEIVED = Counter("regulars_events_received", "Events that arrived, whatever be
 OUTCOMES = Counter("regulars_events", "What became of the events received.", ["outcome"], registry=REGISTRY)
 REFUSED = Counter("regulars_refused_events", "Events refused with their request, by code.", ["code"], registry=REGISTRY)
 WARNINGS = Counter("regulars_warnings", "Events stored with a warning, by code.", ["code"], registry=REGISTRY)
+IDENTITY_TOKENS = Counter(
+    "regulars_identity_tokens", "Identity tokens that were looked at, by result.", ["result"], registry=REGISTRY
+)
+PROVIDER_FAILURES = Counter(
+    "regulars_provider_failures", "Times that a profile provider failed, by reason.", ["reason"], registry=REGISTRY
+)
 COOKIES_FORGED = Counter(
     "regulars_cookies_forged", "Cookies ignored because their signature is not ours.", registry=REGISTRY
 )

@@ -62,13 +62,20 @@ class Shop:
         return response.status, error["code"], error.get("field")
 
 
-async def open_shop(aiohttp_client: AiohttpClient, folder: Path) -> Shop:
-    """Start a collector on a new file."""
+async def open_shop(
+    aiohttp_client: AiohttpClient,
+    folder: Path,
+    *,
+    token_keys: int = 0,
+    config: dict[str, Any] | None = None,
+    **chosen: Any,
+) -> Shop:
+    """Start a collector on a new file; `chosen` are settings of the site, `config` those of the collector."""
     url = f"sqlite:///{folder / 'regulars.db'}"
     database = Database(url)
     migrate(database)
-    settings = SiteSettings(bots="include")  # what sends the events of these tests is no browser
-    shop = Site(1, "shop", "key0of0the0shop", hash_secret(SECRET), (ORIGIN,), settings)
+    settings = SiteSettings(**{"bots": "include"} | chosen)  # what sends the events of these tests is no browser
+    shop = Site(1, "shop", "key0of0the0shop", hash_secret(SECRET), (ORIGIN,), settings, token_keys=token_keys)
     database.transact(insert_site, shop, 0)
-    client = await aiohttp_client(create_app(Config(database_url=url)), cookie_jar=DummyCookieJar())
+    client = await aiohttp_client(create_app(Config(database_url=url, **(config or {}))), cookie_jar=DummyCookieJar())
     return Shop(client, database, shop, Stage(HttpTransport(client, database, 1, shop.write_key, SECRET)))

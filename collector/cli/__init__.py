@@ -138,6 +138,21 @@ def rotate_secret(name: NamedSite, as_json: AsJson = False, config: ConfigFile =
     sites.rotate_secret(config, name, as_json=as_json)
 
 
+@site.command("new-token-key")
+def new_token_key(
+    name: NamedSite,
+    only: Annotated[
+        bool, typer.Option("--only", help="Void all earlier keys at once, not just the last but one.")
+    ] = False,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Make a key with which the site's server signs identity tokens; the one before stays valid until the next."""
+    from collector.cli import token_keys
+
+    token_keys.make_key(config, name, only=only, as_json=as_json)
+
+
 @app.command()
 @with_options(PERSON)
 def profile(

@@ -17,6 +17,7 @@ from collector.cli.output import plain, say, say_pairs
 from collector.cli.site_settings import change_settings, parse_origins, parse_pairs, shown_settings
 from collector.cli.tag import published_tag
 from collector.cli.trouble import Trouble
+from collector.domain.identity_token import valid_key_numbers
 from collector.domain.keys import SECRET_KEY_BYTES, WRITE_KEY_BYTES, hash_secret, secret_key_of, write_key_of
 from collector.domain.site import Site, SiteSettings
 from collector.store.sites import NameTaken, fetch_site_by_name, fetch_sites, insert_site, update_site
@@ -80,7 +81,8 @@ def list_sites(file: Path | None, *, as_json: bool) -> None:
         say(Text(plain(site.name), style="bold").append(f"  {' '.join(marks)}", style="yellow"))
         changed = shown_settings(site.settings)
         pairs = {"site_id": site.site_id, "write_key": site.write_key, "origins": " ".join(site.origins)}
-        say_pairs(pairs | ({"settings": " ".join(changed)} if changed else {}))
+        keys = " ".join(map(str, valid_key_numbers(site)))
+        say_pairs(pairs | ({"settings": " ".join(changed)} if changed else {}) | ({"token keys": keys} if keys else {}))
     if integrity is not None:
         say(f"\nSDK {__version__} for pages that pin it, /sdk/{__version__}/sdk.js:\n  integrity={integrity}")
 
@@ -93,6 +95,7 @@ def _document(site: Site) -> dict[str, object]:
         "origins": site.origins,
         "is_test": site.is_test,
         "disabled": site.disabled,
+        "token_keys": list(valid_key_numbers(site)),
         "settings": dataclasses.asdict(site.settings),
     }
 

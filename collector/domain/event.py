@@ -41,13 +41,16 @@ class EventCode(StrEnum):
 class Assertion(Struct, frozen=True, gc=False):
     """Who the visitor says they are, as sent: not yet sanitised (spec/identity.md, Objects and R1).
 
-    `traits` are the remaining `dims.customers.*` values. `hint` marks `user/info`, which never asserts (R14).
+    `traits` are the remaining `dims.customers.*` values. `hint` marks `user/info`, which never asserts (R14). `token`
+    is an identity token that nobody has looked at yet; `trust` is what it earned once somebody has.
     """
 
     cid: str | None = None
     email: str | None = None
     traits: dict[str, object] = field(default_factory=dict)
     hint: bool = False
+    token: str | None = None
+    trust: Trust = Trust.BROWSER
 
 
 class Event(Struct, frozen=True, gc=False):

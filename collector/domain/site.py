@@ -24,7 +24,10 @@ class SiteSettings:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A site. `site_id` scopes every key in the system; `secret_hash` is the hash of the secret key, never the key."""
+    """A site. `site_id` scopes every key in the system; `secret_hash` is the hash of the secret key, never the key.
+
+    `token_keys` is how many keys for identity tokens were made; the last two count (`domain.identity_token`).
+    """
 
     site_id: int
     name: str
@@ -34,3 +37,4 @@ class Site:
     settings: SiteSettings
     is_test: bool = False
     disabled: bool = False
+    token_keys: int = 0

@@ -169,7 +169,9 @@ def _record_event(
         if uid is not None:
             leaf = _leaf_of(picture, arrival, device_id, event, uid)
         if clean is not None or (uid is not None and marker_kind(event) is not None):
-            verdict = assert_identity(picture, arrival.trust, event, leaf, clean or Clean(Assertion()))
+            clean = clean or Clean(Assertion())
+            trust = max(arrival.trust, clean.assertion.trust)
+            verdict = assert_identity(picture, trust, event, leaf, clean)
             leaf, warnings = verdict.leaf, (*verdict.warnings, *warnings)  # the first one is told
         if event.visit_id is not None:
             picture.widen_visit(event.visit_id, device_id, event.occurred_at)

@@ -72,6 +72,7 @@ sites = Table(
     Column("settings", Text, nullable=False),
     Column("is_test", Boolean, nullable=False, default=False),
     Column("disabled", Boolean, nullable=False, default=False),
+    Column("token_keys", Integer, nullable=False, default=0),
     Column("created_at", BigInteger, nullable=False),
 )
 

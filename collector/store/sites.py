@@ -36,6 +36,7 @@ def _site(row: RowMapping) -> Site:
         settings=parse_settings(orjson.loads(row["settings"])),
         is_test=row["is_test"],
         disabled=row["disabled"],
+        token_keys=row["token_keys"],
     )
 
 
@@ -53,6 +54,7 @@ def insert_site(conn: Connection, site: Site, now: int) -> int:
             "settings": orjson.dumps(dataclasses.asdict(site.settings)).decode(),
             "is_test": site.is_test,
             "disabled": site.disabled,
+            "token_keys": site.token_keys,
             "created_at": now,
         },
     )
@@ -61,7 +63,7 @@ def insert_site(conn: Connection, site: Site, now: int) -> int:
 
 
 def update_site(conn: Connection, site: Site) -> None:
-    """Save origins, settings, secret hash and the disabled mark of an existing site."""
+    """Save origins, settings, secret hash, number of token keys and the disabled mark of an existing site."""
     conn.execute(
         update(sites)
         .where(sites.c.site_id == site.site_id)
@@ -70,6 +72,7 @@ def update_site(conn: Connection, site: Site) -> None:
             settings=orjson.dumps(dataclasses.asdict(site.settings)).decode(),
             secret_hash=site.secret_hash,
             disabled=site.disabled,
+            token_keys=site.token_keys,
         )
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import msgspec
@@ -41,10 +41,7 @@ async def take_batch(edge: Edge, request: web.Request) -> web.StreamResponse:
         return make_arrival(edge, request, visitor, read_batch(data, now, site), now)
 
     try:
-        receipt = await edge.recorder.record_later(read)
-    except (QueueFull, StorageUnavailable) as error:
-        count = parse_batch(data, now).count
-        raise Refusal(error.code, events=count, retry_after_s=error.retry_after_s) from error
+        receipt = await record(edge, request, read, lambda: parse_batch(data, now).count)
     except Refusal as refusal:
         if refusal.code == "malformed_json":
             await edge.recorder.quarantine_raw(site.site_id, now, refusal.code, data[:MAX_RAW_BYTES])
@@ -74,7 +71,7 @@ def make_arrival(edge: Edge, request: web.Request, visitor: Visitor, batch: Batc
     events = batch.events
     for event in events:
         if event.assertion is not None:
-            events = limit_assertions(edge, visitor, device_id, events)
+            events = judge_assertions(edge, visitor, device_id, events, now)
             break
     is_bot = agent.is_bot or is_prefetch(request.headers)
     return Arrival(
@@ -83,20 +80,30 @@ def make_arrival(edge: Edge, request: web.Request, visitor: Visitor, batch: Batc
     )  # fmt: skip
 
 
-async def record(edge: Edge, arrival: Arrival, count: int) -> Receipt:
-    """Store; returns after the commit. Raises `Refusal` (503) for all `count` events."""
+async def record(edge: Edge, request: web.Request, read: Callable[[], Arrival], count: Callable[[], int]) -> Receipt:
+    """Store what `read` makes of the request; returns after the commit.
+
+    Raises what `read` raises, and `Refusal` (503) for all of the `count` events.
+    """
     try:
-        return await edge.recorder.record(arrival)
+        if edge.recognition is None:
+            return await edge.recorder.record_later(read)
+        asked = read()
+        arrival = await edge.recognition.recognise(request, asked)
+        receipt = await edge.recorder.record(arrival)
     except (QueueFull, StorageUnavailable) as error:
-        raise Refusal(error.code, events=count, retry_after_s=error.retry_after_s) from error
+        raise Refusal(error.code, events=count(), retry_after_s=error.retry_after_s) from error
+    await edge.recognition.remember(request, asked, arrival, receipt)
+    return receipt
 
 
-def limit_assertions(
-    edge: Edge, visitor: Visitor, device_id: str | None, events: tuple[Event, ...]
+def judge_assertions(
+    edge: Edge, visitor: Visitor, device_id: str | None, events: tuple[Event, ...], now: int
 ) -> tuple[Event, ...]:
-    """R13: past the limit the assertion is dropped, never the event."""
+    """R13: past the limit the assertion is dropped, never the event. R14: up to there its token decides the trust."""
+    site = visitor.entry.site
     return tuple(
-        event
+        edge.tokens.judge(site, event, now)
         if event.assertion is None or edge.limits.take_identify(visitor.address, device_id, time.monotonic())
         else replace(event, assertion=None, warnings=(*event.warnings, IDENTIFY_RATE_LIMITED))
         for event in events

@@ -13,9 +13,11 @@ from collector.store.consents import Consent
 from collector.web.body import Patience
 from collector.web.cookies import CookieJar
 from collector.web.limits import Limits
+from collector.web.provider import Recognition
 from collector.web.proxies import Proxies
 from collector.web.sdk_file import Sdk
 from collector.web.sites import SiteDirectory
+from collector.web.tokens import Tokens
 
 
 class Recording(Protocol):
@@ -49,9 +51,11 @@ class Edge:
     sdk: Sdk
     now: Callable[[], int]
     fresh_id: Callable[[], str]
+    tokens: Tokens
     limits: Limits = field(default_factory=Limits)
     proxies: Proxies = field(default_factory=lambda: Proxies(()))
     patience: Patience = field(default_factory=Patience)
+    recognition: Recognition | None = None
 
 
 EDGE: web.AppKey[Edge] = web.AppKey("edge", Edge)

@@ -24,7 +24,8 @@ async def get_pixel(request: web.Request) -> web.Response:
     entry = await find_site(edge, request)
     visitor = admit(edge, request, entry, now)
     batch = parse_pixel(request.query, now, edge.fresh_id(), entry.site.settings.purchases_assert)
-    await record(edge, make_arrival(edge, request, visitor.without_cookies(), batch, now), batch.count)
+    arrival = make_arrival(edge, request, visitor.without_cookies(), batch, now)
+    await record(edge, request, lambda: arrival, lambda: batch.count)
     headers = _HEADERS.copy()
     if visitor.origin is not None:
         headers.update(cors(visitor.origin))

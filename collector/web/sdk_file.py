@@ -15,7 +15,6 @@ import orjson
 from collector import __version__
 from collector.domain.site import Site
 
-
 # Chromium then compiles everything at once, which takes 2 ms less than finding out function by function.
 COMPILE_HINT = b"//# allFunctionsCalledOnLoad\n"
 

@@ -16,6 +16,7 @@ from collector.domain.recognition import born_at
 from collector.wire.asserting import find_wrong_type, read_assertion
 from collector.wire.batch import Batch, RequestError
 from collector.wire.clock import Clock, read_clock
+from collector.wire.identity_token import attach_token, may_carry_token, take_token
 from collector.wire.ids import Ids, is_canonical_id, is_version_7, parse_id, parse_ids
 from collector.wire.sent import SHARED, Body, KnownRequest, Sent, faulty_field
 from collector.wire.text import clean, encode, load, may_need_repair, measure, prune, quote_big_integers
@@ -50,7 +51,7 @@ def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -
 def _parse_known(data: bytes, received_at: int, purchases_assert: bool) -> Batch | None:
     """A request in which all is well and no key unknown, in two thirds of the time; None or an error for any other."""
     request = _decode_known(data)
-    if len(request.events) > MAX_EVENTS or may_need_repair(data):
+    if len(request.events) > MAX_EVENTS or may_need_repair(data) or may_carry_token(data):
         return None
     request.share()
     clock = read_clock(request.sent_at, received_at)
@@ -86,13 +87,15 @@ def _parse_any(data: bytes, received_at: int, purchases_assert: bool) -> Batch |
     events: list[Event] = []
     indexes: list[int] = []
     rejections: list[Rejection] = []
-    for index, sent in enumerate(map(_sharing(request), sent_events)):
+    carries_token = may_carry_token(data)
+    for index, whole in enumerate(map(_sharing(request), sent_events)):
+        sent, token = take_token(whole) if carries_token else (whole, None)
         if needs_repair:
             result = _repair_and_parse(sent, clock, purchases_assert)
         else:
             result = parse_event(sent, clock, purchases_assert)
         if type(result) is Event:
-            events.append(result)
+            events.append(attach_token(result, token))
             indexes.append(index)
         else:
             rejections.append(reject(index, sent, *cast("Fault", result)))

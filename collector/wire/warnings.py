@@ -15,4 +15,10 @@ CLOCK_SKEW: Final = "clock_skew"  # the device's clock is more than 60 s off; oc
 CLOCK_OUT_OF_RANGE: Final = "clock_out_of_range"  # more than 5 min ahead or 30 days old: occurred_at = received_at
 CONFLICTING_IDENTIFIERS: Final = "conflicting_identifiers"  # customer_id and identify_id differ: asserts nothing
 IDENTIFY_TYPE_NOT_EXACT: Final = "identify_type_not_exact"  # asserts nothing
+# An identity token that proves nothing, so that the assertion counts as any other: not signed by the site's server, too
+# old, or about somebody else than the event.
+IDENTITY_TOKEN_INVALID: Final = "identity_token_invalid"  # noqa: S105
+IDENTITY_TOKEN_EXPIRED: Final = "identity_token_expired"  # noqa: S105
+IDENTITY_TOKEN_MISMATCH: Final = "identity_token_mismatch"  # noqa: S105
+PROVIDER_FAILED: Final = "provider_failed"  # the site's own recognition (R15) did not answer: the built-in one did
 IDENTIFY_RATE_LIMITED: Final = "identify_rate_limited"  # too many assertions from here: this one is dropped

@@ -31,7 +31,10 @@ export type QueuedCall = [name: string, ...args: any[]] & { time?: number };
 export interface WebEvent {
   /** Records `category/action` now, durably, and sends it soon. */
   track(category: string, action: string, fields?: Fields): void;
-  /** Says who the visitor is; an identical call within 24 hours is not sent again. */
+  /**
+   * Says who the visitor is; an identical call within 24 hours is not sent again. The trait `identity_token` is what the
+   * site's server has signed to prove it.
+   */
   identify(cid: string, traits?: Record<string, Json>): void;
   /** Records a page view by hand; loads and SPA navigations are recorded without it. */
   page(extra?: Record<string, Json>): void;

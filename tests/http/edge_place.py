@@ -30,6 +30,7 @@ from collector.web.proxies import Proxies
 from collector.web.routes import connection_settings, make_web_app
 from collector.web.sdk_file import Sdk
 from collector.web.sites import SiteDirectory
+from collector.web.tokens import Tokens
 from tests.unit.wire_samples import uuid7
 
 ORIGIN = "https://shop.example"
@@ -199,6 +200,7 @@ async def open_place(
         sdk=Sdk(source, "1.2.3"),
         now=lambda: clock[0],
         fresh_id=fresh_id,
+        tokens=Tokens(SECRET),
         limits=limits or Limits(),
         proxies=Proxies(proxies),
         patience=patience or Patience(),

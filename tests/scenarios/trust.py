@@ -104,6 +104,24 @@ def _shape(answer: Answer, event: str) -> tuple[object, ...]:
     return (counts, [(event_id == event, status, code) for event_id, status, code in answer.results])
 
 
+async def a_browser_never_joins_two_verified_profiles(stage: Stage) -> None:
+    """R14, by customer id and by e-mail."""
+    p, q = await somebody(stage), await somebody(stage)
+    await stage.transport.assert_from_server(p.uid, X, None, stage.now)
+    await stage.transport.assert_from_server(q.uid, None, E, stage.now)
+    stage.passes(minutes=1)
+    by_email = await p.submits(E)
+    assert (await stage.person(cid=X)).warnings[by_email] == ("both_verified",)
+    by_cid = await q.says(X)
+    customer, other = await stage.person(cid=X), await stage.person(email=E)
+    assert customer.warnings[by_cid] == ("both_verified",)
+    assert customer.profile_id != other.profile_id
+    assert (customer.email, other.cid) == (None, None)
+    assert (customer.merged, other.merged) == (set(), set())
+    await stage.transport.assert_from_server(p.uid, X, E, stage.now)
+    assert (await stage.person(cid=X)).email == E, "a server may"
+
+
 async def an_unverified_sign_in_is_only_a_claim(stage: Stage) -> None:
     """For a site with `require_verified_identity` (R14)."""
     p = await somebody(stage)

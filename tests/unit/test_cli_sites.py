@@ -14,10 +14,12 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from collector.app import installation_secret, remember_secret
 from collector.cli import app
 from collector.cli.site_settings import SETTING_HELP, parse_origins
 from collector.cli.trouble import Trouble
 from collector.config import describe_settings
+from collector.domain.identity_token import token_secret
 from collector.domain.keys import is_secret_of
 from collector.domain.site import Site, SiteSettings
 from collector.store.database import Database
@@ -262,3 +264,46 @@ def test_help_loads_neither_database_nor_server() -> None:
     code = "import sys, collector.cli; print(*sorted({'sqlalchemy', 'aiohttp', 'rich.table'} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert loaded.stdout.split() == []
+
+
+def test_token_keys_are_shown_once_and_kept_nowhere(run: Run, path: Path) -> None:
+    run("site", "add", "shop", "--origin", ORIGIN)
+    assert "token keys" not in run("site", "list").stdout
+    made = [json.loads(run("site", "new-token-key", "shop", "--json").stdout) for _ in range(3)]
+    assert [key["kid"] for key in made] == ["1", "2", "3"]
+    assert len({key["token_key"] for key in made}) == 3
+    assert json.loads(run("site", "list", "--json").stdout)["sites"][0]["token_keys"] == [2, 3]
+    assert "token keys  2 3" in run("site", "list").stdout
+    for key in made:
+        assert not any(key["token_key"][4:].encode() in file.read_bytes() for file in path.parent.iterdir())
+
+
+def test_one_token_key_can_be_the_only_one(run: Run) -> None:
+    run("site", "add", "shop", "--origin", ORIGIN)
+    assert "No other key is valid" in run("site", "new-token-key", "shop").stdout
+    shown = run("site", "new-token-key", "shop").stdout
+    assert "The key before this one stays valid" in shown
+    assert "rts_" in shown
+    only = json.loads(run("site", "new-token-key", "shop", "--only", "--json").stdout)
+    assert only["kid"] == "4"
+    assert "3 4" in run("site", "list").stdout, "key 3 counts, and nobody was told it"
+    assert "there is no site named other" in run("site", "new-token-key", "other", status=1).stderr
+
+
+def test_a_token_key_is_made_with_the_secret_of_the_server(
+    run: Run, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("site", "add", "shop", "--origin", ORIGIN)
+    made = json.loads(run("site", "new-token-key", "shop", "--json").stdout)["token_key"]
+    (site,) = sites_in(path)
+    database = Database(f"sqlite:///{path}")
+    assert made == token_secret(installation_secret(database), site, 1)
+    secret = "a secret of at least 32 characters"
+    monkeypatch.setenv("REGULARS_SECRET_KEY", secret)
+    assert "REGULARS_SECRET_KEY is another" in run("site", "new-token-key", "shop", status=1).stderr
+    assert sites_in(path)[0].token_keys == 1, "nothing was made"
+    assert not database.transact(remember_secret, secret), "what a server does that starts with it"
+    assert database.transact(remember_secret, secret)
+    database.close_now()
+    made = json.loads(run("site", "new-token-key", "shop", "--json").stdout)["token_key"]
+    assert made == token_secret(secret, site, 2)

@@ -167,6 +167,7 @@ def upgrade() -> None:
         sa.Column("settings", sa.Text(), nullable=False),
         sa.Column("is_test", sa.Boolean(), nullable=False),
         sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("token_keys", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("site_id"),
         sa.UniqueConstraint("name"),
