@@ -129,7 +129,7 @@ def _earlier_speakers(picture: Picture, event: Event, cid: str) -> set[str]:
 def _is_shared(picture: Picture, device_id: str, at: int, *being_made: tuple[int, str]) -> bool:
     """R13, from the assertions on the device and the one that is being made, which counts too."""
     recent = devices.fetch_assertions(picture.conn, picture.site.site_id, device_id, at - 2 * DAY_MS)
-    return is_shared(sorted([*((moment.at, cid) for moment, cid, _ in recent), *being_made]), at)
+    return is_shared(sorted([*((made.moment.at, made.cid) for made in recent), *being_made]), at)
 
 
 def _carry_out(picture: Picture, step: Step, event: Event, evidence: Evidence) -> None:
@@ -148,16 +148,16 @@ def _carry_out(picture: Picture, step: Step, event: Event, evidence: Evidence) -
         case Claim(kind, value, profile_id, reason):
             identifiers.insert_claim(conn, site_id, profile_id, kind, value, reason, evidence)
         case Switch(profile_id, rule):
-            _switch(picture, event, profile_id, rule)
+            _switch(picture, event, profile_id, rule, evidence[1])
 
 
-def _switch(picture: Picture, event: Event, profile_id: str, rule: str) -> None:
+def _switch(picture: Picture, event: Event, profile_id: str, rule: str, trust: Trust) -> None:
     """R6: a new binding of the same UID from this event on, and an epoch boundary at its time."""
     if event.uid is None:
         return
     moment = Moment(event.tracked_at, event.seq)
     known = picture.uids[event.uid]
-    picture.bind(NewBinding(event.uid, moment, profile_id, rule, event.event_id, picture.now), known.device_id)
+    picture.bind(NewBinding(event.uid, moment, profile_id, rule, event.event_id, trust, picture.now), known.device_id)
     if known.device_id is not None:
         devices.insert_boundary(picture.conn, picture.site.site_id, known.device_id, moment)
 
@@ -242,14 +242,14 @@ def back_fill_on_arrival(picture: Picture, device_id: str, uid: str, event: Even
     birth = Moment(born_at(uid), 0)
     _, end = epoch_of(birth, devices.fetch_boundaries(conn, site_id, device_id))
     made = devices.fetch_assertions(conn, site_id, device_id, birth.at + 1)
-    later = [assertion for assertion in made if end is None or assertion[0] < end]
-    if not later:
+    later = [asserted for asserted in made if end is None or asserted.moment < end]
+    if not later or _is_shared(picture, device_id, later[0].moment.at):
         return
-    moment, _, asserted_by = later[0]
-    if _is_shared(picture, device_id, moment.at):
-        return
-    customer = profiles.fetch_person(conn, site_id, asserted_by)
+    customer = profiles.fetch_person(conn, site_id, later[0].profile_id)
     person = profiles.fetch_person(conn, site_id, picture.uids[uid].bindings[0].profile_id)
-    merge = back_fill_late_uid(person, customer) if person and customer else None
+    if person is None or customer is None or customer.cid != later[0].cid:
+        return  # whoever said so is not that customer any more: the merge was undone (R12)
+    merge = back_fill_late_uid(person, customer)
     if merge is not None:
-        _carry_out(picture, merge, event, (event.event_id, Trust.BROWSER, picture.now))
+        # The evidence is the assertion, as it would be if the UID had come in time.
+        _carry_out(picture, merge, event, (later[0].event_id, Trust.BROWSER, picture.now))
