@@ -16,6 +16,7 @@ from collector.domain.decision import (
     Decision,
     Merge,
     NewProfile,
+    Person,
     Retire,
     Situation,
     Step,
@@ -57,7 +58,7 @@ def assert_identity(picture: Picture, trust: Trust, event: Event, leaf: str | No
             mark(picture, event, leaf, kind)
         return Verdict(leaf, clean.warnings)
     decision = decide(
-        _situation(picture, trust, event, leaf, claimed),
+        fetch_situation(picture, trust, event, leaf, claimed),
         claimed.cid,
         claimed.email,
         event.occurred_at,
@@ -80,17 +81,27 @@ def is_erased(picture: Picture, event: Event, claimed: Assertion) -> bool:
 
 def _leaf_for_server(picture: Picture, claimed: Assertion, event: Event) -> str:
     """R11: without a UID, a server's event belongs to whom its CID or e-mail names, or to a new profile."""
-    for kind, value in (("cid", claimed.cid), ("email", claimed.email)):
-        leaf = identifiers.fetch_identifier(picture.conn, picture.site.site_id, kind, value) if value else None
-        if leaf is not None:
-            return leaf
+    leaf = find_leaf(picture, claimed)
+    if leaf is not None:
+        return leaf
     leaf = picture.fresh_id()
     profiles.insert_profiles(picture.conn, picture.site.site_id, [(leaf, event.occurred_at)])
     return leaf
 
 
-def _situation(picture: Picture, trust: Trust, event: Event, leaf: str, claimed: Assertion) -> Situation:
-    """Load the people whom R4, R5 and R7 may touch."""
+def find_leaf(picture: Picture, claimed: Assertion) -> str | None:
+    """The profile that the CID, else the e-mail, names."""
+    for kind, value in (("cid", claimed.cid), ("email", claimed.email)):
+        leaf = identifiers.fetch_identifier(picture.conn, picture.site.site_id, kind, value) if value else None
+        if leaf is not None:
+            return leaf
+    return None
+
+
+def fetch_situation(
+    picture: Picture, trust: Trust, event: Event, leaf: str, claimed: Assertion, newcomer: Person | None = None
+) -> Situation:
+    """Load the people whom R4, R5 and R7 may touch. `newcomer` is the one of `leaf` if that is not stored."""
     conn, site_id = picture.conn, picture.site.site_id
     by_cid = identifiers.fetch_identifier(conn, site_id, "cid", claimed.cid) if claimed.cid else None
     by_email = identifiers.fetch_identifier(conn, site_id, "email", claimed.email) if claimed.email else None
@@ -98,7 +109,9 @@ def _situation(picture: Picture, trust: Trust, event: Event, leaf: str, claimed:
     roots = profiles.fetch_roots(conn, site_id, {leaf, *filter(None, (by_cid, by_email)), *speakers})
     if len(set(roots.values())) > 1:
         picture.flush()  # a merge asks when people were first seen
-    people = profiles.fetch_people(conn, site_id, set(roots.values()))
+    people = profiles.fetch_people(conn, site_id, set(roots.values()), newcomers=newcomer is not None)
+    if newcomer is not None:
+        roots[leaf], people[leaf] = leaf, newcomer
     candidates = {roots[speaker] for speaker in speakers} - {roots[leaf]}
     return Situation(
         leaf=leaf,

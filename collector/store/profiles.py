@@ -71,12 +71,13 @@ def fetch_person(conn: Connection, site_id: int, profile_id: str) -> Person | No
     return None if root is None else _fold(conn, site_id, root, is_alone=False)
 
 
-def fetch_people(conn: Connection, site_id: int, roots: Collection[str]) -> dict[str, Person]:
+def fetch_people(conn: Connection, site_id: int, roots: Collection[str], newcomers: int = 0) -> dict[str, Person]:
     """The people with these roots. With nobody there to merge with, what only a merge looks at is not read (R9, R13).
 
     That is when somebody was first seen by their events, how many UIDs they have, and from whom they are kept apart.
+    `newcomers` are people who are there as well, but not yet stored.
     """
-    return {root: _fold(conn, site_id, root, is_alone=len(roots) == 1) for root in roots}
+    return {root: _fold(conn, site_id, root, is_alone=len(roots) + newcomers == 1) for root in roots}
 
 
 def _fold(conn: Connection, site_id: int, root: str, *, is_alone: bool) -> Person:
