@@ -121,6 +121,8 @@ def fetch_situation(
         candidates=tuple(sorted((people[root] for root in candidates), key=lambda p: (p.first_seen_at, p.profile_id))),
         trust=trust,
         require_verified=picture.site.settings.require_verified_identity,
+        leaf_of_cid=by_cid,
+        leaf_of_email=by_email,
     )
 
 

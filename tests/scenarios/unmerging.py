@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.scenarios.people import E, F, X, somebody
+from tests.scenarios.people import E, F, X, Y, somebody
 from tests.stage import Browser, Stage
 
 
@@ -168,6 +168,23 @@ async def a_cookie_that_names_the_leaf_follows_it(stage: Stage) -> None:
     p.loses("script")
     await p.tracks()
     assert (await stage.person(uid=p.uid)).profile_id == alone, "a new UID joins the leaf, not the customer"
+
+
+async def whoever_switched_to_a_customer_follows_the_customer_id(stage: Stage) -> None:
+    """The one who became the customer had been merged into an older profile, and that was wrong."""
+    older, p = await somebody(stage, email=E), await somebody(stage)
+    await p.submits(E)
+    (merge_id,) = await _standing(stage)
+    await p.says(X)
+    q, r = await somebody(stage, Y), await somebody(stage, email=F)
+    switched = await q.says(X)
+    collided = await r.submits(E)
+    assert (await stage.person(cid=X)).email == E
+    assert (await stage.transport.unmerge(merge_id)).code is None
+    x, e = await stage.person(cid=X), await stage.person(email=E)
+    assert (x.uids, e.uids) == ({p.uid, q.uid}, {older.uid})
+    assert await q.is_known_as() == x.profile_id
+    assert (switched in x.events, collided in e.events) == (True, True)
 
 
 async def a_visit_is_what_it_was(stage: Stage) -> None:
