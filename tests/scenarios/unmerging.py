@@ -261,6 +261,50 @@ async def a_merge_that_others_rest_on_names_them(stage: Stage) -> None:
     assert (await stage.person(uid=p.uid)).cid is None
 
 
+async def a_back_fill_rests_on_the_merge_of_whoever_asserted_also_when_it_comes_late(stage: Stage) -> None:
+    await somebody(stage, X)
+    for comes_late in (False, True):
+        p = stage.browser()
+        p.offline = comes_late
+        await p.tracks()
+        early, p.outbox, script = p.outbox, [], p.script
+        p.offline = False
+        p.loses("script", "contact")
+        assert script is not None
+        p._script().device = script.device
+        await p.tracks()
+        await p.says(X)
+        if comes_late:
+            p.outbox = early
+            await p.sends()
+        second, first, *_ = await _standing(stage)
+        newest = (await stage.transport.journal())[0]
+        assert (newest["merge_id"], newest["rule"]) == (second, "R7")
+        refused = await stage.transport.unmerge(first)
+        assert (refused.code, refused.merges) == ("merge_has_dependents", (second,))
+
+
+async def a_uid_that_comes_late_is_not_back_filled_by_a_merge_that_was_undone(stage: Stage) -> None:
+    customer = await somebody(stage, X)
+    p = stage.browser()
+    p.offline = True
+    await p.tracks()
+    early, p.outbox, script = p.outbox, [], p.script
+    p.offline = False
+    p.loses("script", "contact")
+    assert script is not None
+    p._script().device = script.device
+    await p.tracks()
+    await p.says(X)
+    (merge_id,) = await _standing(stage)
+    await stage.transport.unmerge(merge_id)
+    p.outbox = early
+    await p.sends()
+    assert await _standing(stage) == []
+    assert (await stage.person(cid=X)).uids == {customer.uid}
+    assert (await stage.person(uid=script.uid)).uids == {script.uid}
+
+
 async def a_merge_whose_winner_lost_later_names_that_one(stage: Stage) -> None:
     older, p = await somebody(stage, email=E), await somebody(stage)
     await p.submits(E)

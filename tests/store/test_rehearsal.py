@@ -90,8 +90,7 @@ def assert_foretold(run: Run, arrival: Arrival) -> None:
     root, warnings = stored
     assert list(foretold.warnings) == warnings
     assert foretold.status == "accepted"
-    if "R5d" not in foretold.rules:
-        assert foretold.profile_id == as_foretold(root)
+    assert foretold.profile_id == as_foretold(root)
     assert rehearsed(transport, arrival).status == "duplicate"
 
 
