@@ -176,15 +176,28 @@ async def whoever_switched_to_a_customer_follows_the_customer_id(stage: Stage) -
     await p.submits(E)
     (merge_id,) = await _standing(stage)
     await p.says(X)
-    q, r = await somebody(stage, Y), await somebody(stage, email=F)
+    q = await somebody(stage, Y)
     switched = await q.says(X)
-    collided = await r.submits(E)
     assert (await stage.person(cid=X)).email == E
     assert (await stage.transport.unmerge(merge_id)).code is None
     x, e = await stage.person(cid=X), await stage.person(email=E)
     assert (x.uids, e.uids) == ({p.uid, q.uid}, {older.uid})
     assert await q.is_known_as() == x.profile_id
-    assert (switched in x.events, collided in e.events) == (True, True)
+    assert switched in x.events
+
+
+async def what_collided_with_an_email_follows_the_email(stage: Stage) -> None:
+    older, p = await somebody(stage, email=E), await somebody(stage)
+    await p.submits(E)
+    (merge_id,) = await _standing(stage)
+    await stage.transport.assert_from_server(p.uid, None, "grace@example.com", stage.now)
+    r = await somebody(stage, email=F)
+    collided = await r.submits("grace@example.com")
+    assert (await stage.transport.unmerge(merge_id)).code is None
+    grace = await stage.person(email="grace@example.com")
+    assert grace.uids == {p.uid}
+    assert collided in grace.events
+    assert collided not in (await stage.person(uid=older.uid)).events
 
 
 async def a_visit_is_what_it_was(stage: Stage) -> None:
