@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient
 
 from collector.store import visits
 from collector.store.database import Database
-from tests.stage import Answer, Letter, View
+from tests.stage import Answer, Letter, Undone, View
 
 ORIGIN = "https://shop.example"
 
@@ -97,6 +97,43 @@ class HttpTransport:
             start = page["next"]
             if start is None:
                 return items
+
+    async def journal(self) -> list[dict[str, Any]]:
+        return await self._items("/api/v1/merges")
+
+    async def unmerge(self, merge_id: int, *, dry_run: bool = False) -> Undone:
+        params = {"dry_run": "true"} if dry_run else {}
+        url = f"/api/v1/merges/{merge_id}/reverse"
+        response = await self.client.post(url, params=params, headers=self.authorization)
+        document = await response.json()
+        if response.status == 200:
+            return Undone(document)
+        error = document["error"]
+        assert response.status == (404 if error["code"] == "not_found" else 409)
+        return Undone(None, error["code"], tuple(error.get("merges", ())), error.get("profile_id"))
+
+    async def lift(self, merge_id: int) -> bool:
+        response = await self.client.delete(f"/api/v1/apart/{merge_id}", headers=self.authorization)
+        assert response.status in (200, 404), await response.text()
+        return response.status == 200
+
+    async def kept_apart(self) -> list[dict[str, Any]]:
+        return await self._items("/api/v1/apart")
+
+    async def _items(self, url: str) -> list[dict[str, Any]]:
+        response = await self.client.get(url, params={"limit": "500"}, headers=self.authorization)
+        assert response.status == 200, await response.text()
+        items: list[dict[str, Any]] = (await response.json())["items"]
+        return items
+
+    async def read(self, profile_id: str) -> dict[str, Any]:
+        answers = {}
+        for name, path in (("profile", ""), ("explain", "/explain")):
+            url = f"/api/v1/profiles/{profile_id}{path}"
+            response = await self.client.get(url, headers=self.authorization)
+            assert response.status == 200, await response.text()
+            answers[name] = await response.json()
+        return {**answers, "events": await self._events_of(profile_id)}
 
     async def resolve_contact(self, cookie: str) -> str:
         profile_id = cookie.partition(".")[0]

@@ -65,6 +65,16 @@ class View:
     warnings: dict[str, tuple[str, ...]]  # event_id to its warnings, where it has any
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What came of undoing a merge: `document`, or why it is refused (`code`) and which merges are to go first."""
+
+    document: dict[str, Any] | None = None
+    code: str | None = None
+    merges: tuple[int, ...] = ()
+    profile_id: str | None = None
+
+
 class Transport(Protocol):
     """A way into one site of a collector, and a way to look at its people."""
 
@@ -85,6 +95,21 @@ class Transport(Protocol):
 
     async def erase(self, profile_id: str, at: int) -> None:
         """Forget a person."""
+
+    async def journal(self) -> list[dict[str, Any]]:
+        """The merges of the site, newest first."""
+
+    async def unmerge(self, merge_id: int, *, dry_run: bool = False) -> Undone:
+        """Undo a merge."""
+
+    async def lift(self, merge_id: int) -> bool:
+        """Stop keeping apart the two of an undone merge; whether it did that."""
+
+    async def kept_apart(self) -> list[dict[str, Any]]:
+        """The pairs that are kept apart, newest first."""
+
+    async def read(self, profile_id: str) -> dict[str, Any]:
+        """All that an operator can read about a profile: the person, why, and what they did."""
 
     def forge_contact(self, profile_id: str) -> str:
         """A CurrentContact cookie that names `profile_id` and was not made by the collector."""

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 from sqlalchemy import Connection, select
 
 from collector.domain.event import Arrival, Assertion, Event, Receipt, Trust
+from collector.domain.explain import (
+    apart_document,
+    event_document,
+    explain_document,
+    merge_document,
+    profile_document,
+)
 from collector.domain.site import Site, SiteSettings
 from collector.domain.traits import fold_traits
+from collector.domain.unmerge import Unmerge, unmerge_document
 from collector.recorder.group import record_group
 from collector.recorder.memory import Memory
 from collector.store import devices, events, identifiers, profiles, schema, traits, visits
 from collector.store.database import Database
 from collector.store.erasure import Erasures
-from collector.store.people import erase_profile
+from collector.store.merges import fetch_apart, lift_apart, reverse_merge
+from collector.store.people import erase_profile, fetch_explanation, fetch_journal, fetch_timeline
 from collector.store.sites import insert_site
 from collector.wire.batch import RequestError
 from collector.wire.native import parse_batch
-from tests.stage import Answer, Letter, View
+from tests.stage import START_MS, Answer, Letter, Undone, View
 from tests.unit.world import counting_ids
 
 
@@ -41,6 +50,7 @@ class StoreTransport:
         self.fresh_id = fresh_id or counting_ids()
         self.erasures = Erasures("a secret for tests")
         self.memory = Memory()
+        self.now = START_MS  # of the last arrival
 
     def arrival(self, letter: Letter, trust: Trust = Trust.BROWSER) -> Arrival:
         """What the web would make of a letter."""
@@ -59,7 +69,7 @@ class StoreTransport:
 
     def record(self, *arrivals: Arrival) -> list[Receipt]:
         """Record a group in one transaction."""
-        now = max(arrival.received_at for arrival in arrivals)
+        self.now = now = max(arrival.received_at for arrival in arrivals)
         return self.database.transact(record_group, arrivals, now, self.fresh_id, self.erasures, self.memory)
 
     async def deliver(self, letter: Letter) -> Answer:
@@ -112,9 +122,42 @@ class StoreTransport:
     async def erase(self, profile_id: str, at: int) -> None:
         self.database.transact(erase_profile, self.site.site_id, profile_id, self.erasures, at)
 
+    async def journal(self) -> list[dict[str, Any]]:
+        return [merge_document(merge) for merge in self.database.read_now(fetch_journal, self.site.site_id, 500)]
+
+    async def unmerge(self, merge_id: int, *, dry_run: bool = False) -> Undone:
+        return self.unmerge_now(merge_id, dry_run=dry_run)
+
+    def unmerge_now(self, merge_id: int, *, dry_run: bool = False) -> Undone:
+        run = self.database.read_now if dry_run else self.database.transact
+        done = run(reverse_merge, self.site.site_id, merge_id, self.now, dry_run=dry_run)
+        if isinstance(done, Unmerge):
+            return Undone({"dry_run": dry_run, **unmerge_document(done)})
+        return Undone(None, done.code, done.merges, done.profile_id) if done else Undone(None, "not_found")
+
+    async def lift(self, merge_id: int) -> bool:
+        return self.database.transact(lift_apart, self.site.site_id, merge_id, self.now) is not None
+
+    async def kept_apart(self) -> list[dict[str, Any]]:
+        return [apart_document(pair) for pair in self.database.read_now(fetch_apart, self.site.site_id, 500)]
+
+    async def read(self, profile_id: str) -> dict[str, Any]:
+        return self.database.read_now(read_whole, self.site.site_id, profile_id)
+
     def forge_contact(self, profile_id: str) -> str:
         """The web lets no unsigned cookie through; what can come through is a name that nobody has (any more)."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, profile_id))
+
+
+def read_whole(conn: Connection, site_id: int, profile_id: str) -> dict[str, Any]:
+    """What the API answers about a profile at its three addresses."""
+    explanation = fetch_explanation(conn, site_id, profile_id)
+    assert explanation is not None, "no such profile"
+    return {
+        "profile": profile_document(explanation.profile),
+        "explain": explain_document(explanation),
+        "events": [event_document(row) for row in fetch_timeline(conn, site_id, profile_id, 500) or ()],
+    }
 
 
 def _look(conn: Connection, site_id: int, kind: str, value: str) -> View | None:

@@ -44,6 +44,11 @@ app = typer.Typer(
 )
 site = typer.Typer(help="Add, list and change sites.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(site, name="site")
+apart = typer.Typer(
+    help="Show whom undone merges keep apart, and lift it.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(apart, name="apart")
+MergeId = Annotated[int, typer.Argument(metavar="ID", min=0, max=2**63 - 1, help="Number of the merge.")]
 
 SERVER_SETTINGS = [
     Offered(setting.name, f"{setting.help} [{setting.env}, default {setting.default or 'none'}]")
@@ -166,6 +171,52 @@ def profile(
     from collector.cli.people import show_person
 
     show_person(config, site_name, asked, explain=explain, as_json=as_json)
+
+
+@app.command()
+def merges(
+    site_name: SiteName = None,
+    last: Annotated[int, typer.Option("--last", min=1, max=500, help="So many of the newest.")] = 20,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """List merges, newest first: who was found to be one person, by which rule."""
+    from collector.cli.journal import list_merges
+
+    list_merges(config, site_name, last=last, as_json=as_json)
+
+
+@app.command()
+def unmerge(
+    merge_id: MergeId,
+    site_name: SiteName = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what that comes to.")] = False,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Undo a merge.
+
+    The two are as they were before, and no automatic rule joins them again until `regulars apart lift`.
+    """
+    from collector.cli.journal import undo_merge
+
+    undo_merge(config, site_name, merge_id, dry_run=dry_run, as_json=as_json)
+
+
+@apart.command("list")
+def list_apart(site_name: SiteName = None, as_json: AsJson = False, config: ConfigFile = None) -> None:
+    """List whom undone merges keep apart."""
+    from collector.cli import journal
+
+    journal.list_apart(config, site_name, as_json=as_json)
+
+
+@apart.command("lift")
+def lift_apart(merge_id: MergeId, site_name: SiteName = None, config: ConfigFile = None) -> None:
+    """Let automatic rules join the two of an undone merge again."""
+    from collector.cli.journal import lift
+
+    lift(config, site_name, merge_id)
 
 
 @app.command()

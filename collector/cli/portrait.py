@@ -82,9 +82,26 @@ def reasons(explanation: Explanation) -> Iterator[Text]:
                 yield Text(f"    uid {binding.uid}{since}")
                 yield from _because(binding.rule, binding.text, explanation.evidence.get(binding.event_id), binding)
         if merge is not None:
-            yield Text(f"    joined {merge.winner}")
+            yield Text(f"    joined {merge.winner} by merge {merge.merge_id}")
             yield from _because(merge.rule, rule_text(merge.rule), explanation.evidence.get(merge.event_id), merge)
+    yield from _not_held(explanation)
     yield from _undone(explanation)
+
+
+def _not_held(explanation: Explanation) -> Iterator[Text]:
+    """What was only claimed, and what is history, with the event that said so."""
+    if explanation.profile.claims:
+        yield Text("Why something said does not count", style=HEADING)
+    for claim in explanation.profile.claims:
+        yield Text(f"  {claim.kind} {plain(claim.value)}", style="bold")
+        text = CLAIM_TEXT.get(claim.reason, claim.reason)
+        yield from _because(claim.reason, text, explanation.evidence.get(claim.event_id), claim)
+    if explanation.history:
+        yield Text("Held until it was replaced", style=HEADING)
+    for old in explanation.history:
+        held = old.held
+        yield Text(f"  {held.kind} {plain(held.value)}", style="bold").append(f"  until {utc(old.at)}", style="dim")
+        yield from _because(held.rule, rule_text(held.rule), explanation.evidence.get(held.event_id), held)
 
 
 def _undone(explanation: Explanation) -> Iterator[Text]:
@@ -92,11 +109,16 @@ def _undone(explanation: Explanation) -> Iterator[Text]:
     if undone:
         yield Text("Merges undone", style=HEADING)
     for merge in undone:
-        yield Text(f"  merge {merge.merge_id} of {merge.loser} into {merge.winner}, {_undone_at(merge)}")
+        what = f"  merge {merge.merge_id} of {merge.loser} into {merge.winner}"
+        yield Text(what).append(f", undone {utc(merge.reversed_at or 0)}, {apart_until(merge)}", style="yellow")
+        yield from _because(merge.rule, rule_text(merge.rule), explanation.evidence.get(merge.event_id), merge)
 
 
-def _undone_at(merge: JournalledMerge) -> str:
-    return f"rule {merge.rule}, undone {utc(merge.reversed_at or 0)}"
+def apart_until(merge: JournalledMerge) -> str:
+    """Whether an undone merge still keeps its two apart, in words."""
+    if merge.apart_lifted_at is None:
+        return "kept apart"
+    return f"may join again since {utc(merge.apart_lifted_at)}"
 
 
 def _because(rule: str, text: str, evidence: Evidence | None, part: Any) -> Iterator[Text]:

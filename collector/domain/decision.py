@@ -29,7 +29,8 @@ class Situation:
     """All that R4-R7 look at.
 
     `leaf` is the profile that the event's UID speaks for, `current` its root. `candidates` are the roots with a UID
-    born on this device in this epoch before the assertion (R7), empty on a shared device (R13).
+    born on this device in this epoch before the assertion (R7), empty on a shared device (R13). `leaf_of_cid` and
+    `leaf_of_email` are the profiles that hold the identifiers; without them the roots of their owners count.
     """
 
     leaf: str
@@ -39,6 +40,8 @@ class Situation:
     candidates: tuple[Person, ...] = ()
     trust: Trust = Trust.BROWSER
     require_verified: bool = False
+    leaf_of_cid: str | None = None
+    leaf_of_email: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

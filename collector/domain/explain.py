@@ -63,6 +63,16 @@ class HeldIdentifier:
 
 
 @dataclass(frozen=True, slots=True)
+class RetiredIdentifier:
+    """An e-mail that is history since event `event_id` changed it (R5e); `held` is how it was held until then."""
+
+    held: HeldIdentifier
+    event_id: str
+    trust: Trust
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class IdentifierClaim:
     """A CID or e-mail that was said and does not name the person; `reason` is a key of `CLAIM_TEXT`."""
 
@@ -88,6 +98,7 @@ class UidBinding:
     profile_id: str
     rule: str
     event_id: str
+    trust: Trust
     at: int
     begins_profile: bool
 
@@ -101,7 +112,10 @@ class UidBinding:
 
 @dataclass(frozen=True, slots=True)
 class JournalledMerge:
-    """One row of the journal of merges; `reversed_at` is None while it holds."""
+    """One row of the journal of merges. `followers` are the profiles that pointed at the loser before.
+
+    `reversed_at` is None while it holds; from then until `apart_lifted_at` it keeps its two apart (R12).
+    """
 
     merge_id: int
     winner: str
@@ -110,7 +124,22 @@ class JournalledMerge:
     event_id: str
     trust: Trust
     at: int
-    reversed_at: int | None
+    followers: tuple[str, ...] = ()
+    reversed_at: int | None = None
+    apart_lifted_at: int | None = None
+
+    @property
+    def keeps_apart(self) -> bool:
+        """Whether no automatic rule may join the two."""
+        return self.reversed_at is not None and self.apart_lifted_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptApart:
+    """An undone merge whose two no automatic rule joins, and the people (roots) they belong to: winner's, loser's."""
+
+    merge: JournalledMerge
+    people: tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +172,13 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All the reasons: `evidence` holds, by id, the events that the others name."""
+    """All the reasons: `evidence` holds, by id, the events that the others name; `history` what is held no longer."""
 
     profile: Profile
     bindings: tuple[UidBinding, ...]
     merges: tuple[JournalledMerge, ...]
+    apart: tuple[KeptApart, ...]
+    history: tuple[RetiredIdentifier, ...]
     evidence: dict[str, Evidence]
 
     def joined_by(self, leaf: str) -> JournalledMerge | None:
@@ -177,17 +208,20 @@ def profile_document(profile: Profile) -> Document:
     }
 
 
-def claim_documents(profile: Profile) -> list[Document]:
-    """What was said about the person and does not count: identifiers first, then values of traits."""
+def claim_documents(profile: Profile, found: dict[str, Evidence] | None = None) -> list[Document]:
+    """What was said about the person and does not count: identifiers first, then values of traits.
+
+    With `found`, events by id, each claim has its `event`.
+    """
     _, shown = fold_traits(profile.traits)
     said = [
         {"kind": claim.kind, "value": claim.value, "reason": claim.reason, "profile_id": claim.profile_id}
-        | _evidence(claim.event_id, claim.trust, claim.at)
+        | _evidence(claim.event_id, claim.trust, claim.at, found)
         for claim in profile.claims
     ]
     return said + [
         {"kind": "trait", "name": trait.name, "value": orjson.loads(trait.value), "reason": "unverified"}
-        | _evidence(trait.event_id, trait.trust, trait.occurred_at)
+        | _evidence(trait.event_id, trait.trust, trait.occurred_at, found)
         for trait in shown
     ]
 
@@ -197,23 +231,31 @@ def explain_document(explanation: Explanation) -> Document:
     found = explanation.evidence
     return {
         "profile_id": explanation.profile.profile_id,
-        "identifiers": [
-            {"kind": held.kind, "value": held.value, "profile_id": held.profile_id}
-            | _rule(held.rule, rule_text(held.rule))
-            | _evidence(held.event_id, held.trust, held.at, found)
-            for held in explanation.profile.identifiers
+        "identifiers": [_held_document(held, found) for held in explanation.profile.identifiers],
+        "history": [
+            _held_document(old.held, found) | {"replaced": _evidence(old.event_id, old.trust, old.at, found)}
+            for old in explanation.history
         ],
         "bindings": [
             {"uid": b.uid, "profile_id": b.profile_id, "since_at": b.since_at, "since_seq": b.since_seq}
             | _rule(b.rule, b.text)
-            | {"event_id": b.event_id, "at": b.at, "event": _event(found.get(b.event_id))}
+            | _evidence(b.event_id, b.trust, b.at, found)
             for b in explanation.bindings
         ],
         "merges": [
             merge_document(merge) | {"event": _event(found.get(merge.event_id))} for merge in explanation.merges
         ],
-        "claims": claim_documents(explanation.profile),
+        "apart": [apart_document(pair) for pair in explanation.apart],
+        "claims": claim_documents(explanation.profile, found),
     }
+
+
+def _held_document(held: HeldIdentifier, found: dict[str, Evidence]) -> Document:
+    return (
+        {"kind": held.kind, "value": held.value, "profile_id": held.profile_id}
+        | _rule(held.rule, rule_text(held.rule))
+        | _evidence(held.event_id, held.trust, held.at, found)
+    )
 
 
 def merge_document(merge: JournalledMerge) -> Document:
@@ -222,8 +264,21 @@ def merge_document(merge: JournalledMerge) -> Document:
         {"merge_id": merge.merge_id, "winner": merge.winner, "loser": merge.loser}
         | _rule(merge.rule, rule_text(merge.rule))
         | _evidence(merge.event_id, merge.trust, merge.at)
-        | {"reversed_at": merge.reversed_at}
+        | {"reversed_at": merge.reversed_at, "apart_lifted_at": merge.apart_lifted_at}
     )
+
+
+def apart_document(pair: KeptApart) -> Document:
+    """Two profiles that an operator keeps apart, the people they belong to now, and the merge that was undone."""
+    merge = pair.merge
+    return {
+        "merge_id": merge.merge_id,
+        "profile_ids": [merge.winner, merge.loser],
+        "people": list(pair.people),
+        "rule": merge.rule,
+        "text": rule_text(merge.rule),
+        "since_at": merge.reversed_at,
+    }
 
 
 def event_document(row: Any) -> Document:

@@ -90,9 +90,10 @@ class _Case:
             self.person = replace(self.person, email=value, verified=verified)
         self.rules.append(rule)
 
-    def switch(self, person: Person, rule: str) -> None:
-        self.person, self.speaker, self.switched = person, person.profile_id, True
-        self.steps.append(Switch(person.profile_id, rule))
+    def switch(self, person: Person, rule: str, leaf: str | None = None) -> None:
+        """R6. The UID speaks for the leaf that holds the identifier, and so follows it when a merge is undone."""
+        self.person, self.speaker, self.switched = person, leaf or person.profile_id, True
+        self.steps.append(Switch(self.speaker, rule))
         self.rules.append(rule)
 
     def claim(self, kind: Kind, value: str, reason: str, profile_id: str | None = None) -> None:
@@ -192,7 +193,7 @@ def _switch_to_customer(
     case: _Case, cid: str, owner: Person | None, rule: str, new_person: Callable[[], Person]
 ) -> None:
     """R4d: a CID never changes and two customers never merge."""
-    case.switch(owner or new_person(), rule)
+    case.switch(owner or new_person(), rule, case.situation.leaf_of_cid)
     if owner is None:
         case.assign("cid", cid, rule)
 
@@ -201,7 +202,7 @@ def _join_customer(case: _Case, owner: Person) -> None:
     """R4b: merge into the customer, unless the e-mails or an earlier decision say that these are two people."""
     blocker = case.merge_blocker(owner)
     if _emails_conflict(case.person, owner) or blocker:
-        case.switch(owner, "R4b")
+        case.switch(owner, "R4b", case.situation.leaf_of_cid)
         if blocker:
             case.warnings.append(blocker)
     else:
@@ -211,7 +212,10 @@ def _join_customer(case: _Case, owner: Person) -> None:
 def _somebody_else_becomes_customer(case: _Case, cid: str, new_person: Callable[[], Person]) -> None:
     """R4a, exception: the e-mail beside the new CID is not the current person's, so neither is the CID."""
     owner = case.situation.owner_of_email
-    case.switch(owner if owner and owner.cid is None else new_person(), "R4a")
+    if owner is not None and owner.cid is None:
+        case.switch(owner, "R4a", case.situation.leaf_of_email)
+    else:
+        case.switch(new_person(), "R4a")
     case.assign("cid", cid, "R4a")
 
 
@@ -261,7 +265,7 @@ def _collide(case: _Case, email: str, new_person: Callable[[], Person]) -> None:
         stranger = new_person()
         case.steps.append(Assign("email", email, stranger.profile_id, "R5d"))
         owner = stranger
-    case.event_leaf = owner.profile_id
+    case.event_leaf = case.situation.leaf_of_email or owner.profile_id
     case.rules.append("R5d")
     case.warnings.append("email_collision")
 

@@ -16,6 +16,7 @@ from collector.domain.decision import (
     Decision,
     Merge,
     NewProfile,
+    Person,
     Retire,
     Situation,
     Step,
@@ -57,7 +58,7 @@ def assert_identity(picture: Picture, trust: Trust, event: Event, leaf: str | No
             mark(picture, event, leaf, kind)
         return Verdict(leaf, clean.warnings)
     decision = decide(
-        _situation(picture, trust, event, leaf, claimed),
+        fetch_situation(picture, trust, event, leaf, claimed),
         claimed.cid,
         claimed.email,
         event.occurred_at,
@@ -80,17 +81,27 @@ def is_erased(picture: Picture, event: Event, claimed: Assertion) -> bool:
 
 def _leaf_for_server(picture: Picture, claimed: Assertion, event: Event) -> str:
     """R11: without a UID, a server's event belongs to whom its CID or e-mail names, or to a new profile."""
-    for kind, value in (("cid", claimed.cid), ("email", claimed.email)):
-        leaf = identifiers.fetch_identifier(picture.conn, picture.site.site_id, kind, value) if value else None
-        if leaf is not None:
-            return leaf
+    leaf = find_leaf(picture, claimed)
+    if leaf is not None:
+        return leaf
     leaf = picture.fresh_id()
     profiles.insert_profiles(picture.conn, picture.site.site_id, [(leaf, event.occurred_at)])
     return leaf
 
 
-def _situation(picture: Picture, trust: Trust, event: Event, leaf: str, claimed: Assertion) -> Situation:
-    """Load the people whom R4, R5 and R7 may touch."""
+def find_leaf(picture: Picture, claimed: Assertion) -> str | None:
+    """The profile that the CID, else the e-mail, names."""
+    for kind, value in (("cid", claimed.cid), ("email", claimed.email)):
+        leaf = identifiers.fetch_identifier(picture.conn, picture.site.site_id, kind, value) if value else None
+        if leaf is not None:
+            return leaf
+    return None
+
+
+def fetch_situation(
+    picture: Picture, trust: Trust, event: Event, leaf: str, claimed: Assertion, newcomer: Person | None = None
+) -> Situation:
+    """Load the people whom R4, R5 and R7 may touch. `newcomer` is the one of `leaf` if that is not stored."""
     conn, site_id = picture.conn, picture.site.site_id
     by_cid = identifiers.fetch_identifier(conn, site_id, "cid", claimed.cid) if claimed.cid else None
     by_email = identifiers.fetch_identifier(conn, site_id, "email", claimed.email) if claimed.email else None
@@ -98,7 +109,9 @@ def _situation(picture: Picture, trust: Trust, event: Event, leaf: str, claimed:
     roots = profiles.fetch_roots(conn, site_id, {leaf, *filter(None, (by_cid, by_email)), *speakers})
     if len(set(roots.values())) > 1:
         picture.flush()  # a merge asks when people were first seen
-    people = profiles.fetch_people(conn, site_id, set(roots.values()))
+    people = profiles.fetch_people(conn, site_id, set(roots.values()), newcomers=newcomer is not None)
+    if newcomer is not None:
+        roots[leaf], people[leaf] = leaf, newcomer
     candidates = {roots[speaker] for speaker in speakers} - {roots[leaf]}
     return Situation(
         leaf=leaf,
@@ -108,6 +121,8 @@ def _situation(picture: Picture, trust: Trust, event: Event, leaf: str, claimed:
         candidates=tuple(sorted((people[root] for root in candidates), key=lambda p: (p.first_seen_at, p.profile_id))),
         trust=trust,
         require_verified=picture.site.settings.require_verified_identity,
+        leaf_of_cid=by_cid,
+        leaf_of_email=by_email,
     )
 
 
@@ -129,7 +144,7 @@ def _earlier_speakers(picture: Picture, event: Event, cid: str) -> set[str]:
 def _is_shared(picture: Picture, device_id: str, at: int, *being_made: tuple[int, str]) -> bool:
     """R13, from the assertions on the device and the one that is being made, which counts too."""
     recent = devices.fetch_assertions(picture.conn, picture.site.site_id, device_id, at - 2 * DAY_MS)
-    return is_shared(sorted([*((moment.at, cid) for moment, cid, _ in recent), *being_made]), at)
+    return is_shared(sorted([*((made.moment.at, made.cid) for made in recent), *being_made]), at)
 
 
 def _carry_out(picture: Picture, step: Step, event: Event, evidence: Evidence) -> None:
@@ -148,16 +163,16 @@ def _carry_out(picture: Picture, step: Step, event: Event, evidence: Evidence) -
         case Claim(kind, value, profile_id, reason):
             identifiers.insert_claim(conn, site_id, profile_id, kind, value, reason, evidence)
         case Switch(profile_id, rule):
-            _switch(picture, event, profile_id, rule)
+            _switch(picture, event, profile_id, rule, evidence[1])
 
 
-def _switch(picture: Picture, event: Event, profile_id: str, rule: str) -> None:
+def _switch(picture: Picture, event: Event, profile_id: str, rule: str, trust: Trust) -> None:
     """R6: a new binding of the same UID from this event on, and an epoch boundary at its time."""
     if event.uid is None:
         return
     moment = Moment(event.tracked_at, event.seq)
     known = picture.uids[event.uid]
-    picture.bind(NewBinding(event.uid, moment, profile_id, rule, event.event_id, picture.now), known.device_id)
+    picture.bind(NewBinding(event.uid, moment, profile_id, rule, event.event_id, trust, picture.now), known.device_id)
     if known.device_id is not None:
         devices.insert_boundary(picture.conn, picture.site.site_id, known.device_id, moment)
 
@@ -242,14 +257,14 @@ def back_fill_on_arrival(picture: Picture, device_id: str, uid: str, event: Even
     birth = Moment(born_at(uid), 0)
     _, end = epoch_of(birth, devices.fetch_boundaries(conn, site_id, device_id))
     made = devices.fetch_assertions(conn, site_id, device_id, birth.at + 1)
-    later = [assertion for assertion in made if end is None or assertion[0] < end]
-    if not later:
+    later = [asserted for asserted in made if end is None or asserted.moment < end]
+    if not later or _is_shared(picture, device_id, later[0].moment.at):
         return
-    moment, _, asserted_by = later[0]
-    if _is_shared(picture, device_id, moment.at):
-        return
-    customer = profiles.fetch_person(conn, site_id, asserted_by)
+    customer = profiles.fetch_person(conn, site_id, later[0].profile_id)
     person = profiles.fetch_person(conn, site_id, picture.uids[uid].bindings[0].profile_id)
-    merge = back_fill_late_uid(person, customer) if person and customer else None
+    if person is None or customer is None or customer.cid != later[0].cid:
+        return  # whoever said so is not that customer any more: the merge was undone (R12)
+    merge = back_fill_late_uid(person, customer)
     if merge is not None:
-        _carry_out(picture, merge, event, (event.event_id, Trust.BROWSER, picture.now))
+        # The evidence is the assertion, as it would be if the UID had come in time.
+        _carry_out(picture, merge, event, (later[0].event_id, Trust.BROWSER, picture.now))

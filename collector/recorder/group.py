@@ -32,7 +32,7 @@ from collector.store.devices import (
 )
 from collector.store.erasure import Erasures
 from collector.store.events import event_row, fetch_stored, fingerprint
-from collector.store.profiles import fetch_roots
+from collector.store.profiles import are_apart, fetch_roots
 from collector.store.quarantine import Refused
 
 
@@ -211,13 +211,24 @@ def _greet(picture: Picture, arrival: Arrival, device_id: str | None, event: Eve
     """R3 and R8 for a UID seen for the first time, and R7 where it comes late."""
     device = picture.devices.get(device_id) if device_id else None
     contact_id = arrival.contact_id if arrival.contact_id in picture.live_contacts else None
+    if contact_id is not None and device is not None and _keeps_away(picture, device, contact_id):
+        contact_id = None
     found = recognise(uid, event.uid_origin, device, contact_id, picture.fresh_id())
     if found.is_new:
         picture.new_profiles.append((found.profile_id, event.occurred_at))
     picture.new_uids.append(NewUid(uid, device_id, event.uid_origin, born_at(uid)))
-    picture.bind(NewBinding(uid, BEGINNING, found.profile_id, found.rule, event.event_id, picture.now), device_id)
+    picture.bind(
+        NewBinding(uid, BEGINNING, found.profile_id, found.rule, event.event_id, arrival.trust, picture.now), device_id
+    )
     if device_id is not None:
         _place(picture, device_id, event, uid, found.profile_id)
+
+
+def _keeps_away(picture: Picture, device: Device, contact_id: str) -> bool:
+    """R12: the cookie names somebody from whom an operator keeps the person of this browser apart."""
+    known = picture.uids.get(device.youngest_uid) if device.youngest_uid else None
+    here = known.bindings[-1].profile_id if known else contact_id
+    return here != contact_id and are_apart(picture.conn, picture.site.site_id, here, contact_id)
 
 
 def _place_later(picture: Picture, device_id: str, event: Event, known: KnownUid) -> None:

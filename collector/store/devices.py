@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 from sqlalchemy import Connection, Dialect, Insert, Select, and_, func, insert, select, update
 
-from collector.domain.event import UidOrigin
+from collector.domain.event import Trust, UidOrigin
 from collector.domain.recognition import Binding, Device, Moment
 from collector.store.dialect import insert_on_conflict, insert_or_ignore
 from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, write_rows
@@ -47,7 +47,17 @@ class NewBinding(Struct, frozen=True, gc=False):
     profile_id: str
     rule: str
     event_id: str
+    trust: Trust
     bound_at: int
+
+
+class Asserted(NamedTuple):
+    """A CID that R4 accepted on a device, the leaf that it was accepted for, and the event that said it."""
+
+    moment: Moment
+    cid: str
+    profile_id: str
+    event_id: str
 
 
 def _devices(site: Slot, *ids: Slot) -> Select[Any]:
@@ -105,16 +115,16 @@ def fetch_boundaries(conn: Connection, site_id: int, device_id: str) -> list[Mom
 def _assertions(site: Slot, device: Slot, since: Slot) -> Select[Any]:
     table = user_identifications
     return (
-        select(table.c.at, table.c.seq, table.c.cid, table.c.profile_id)
+        select(table.c.at, table.c.seq, table.c.cid, table.c.profile_id, table.c.event_id)
         .where(table.c.site_id == site, table.c.device_id == device, table.c.at >= since, table.c.cid.is_not(None))
         .order_by(table.c.at, table.c.seq)
     )
 
 
-def fetch_assertions(conn: Connection, site_id: int, device_id: str, since: int) -> list[tuple[Moment, str, str]]:
-    """The accepted CID assertions on a device from `since` on, in order: (moment, cid, profile)."""
+def fetch_assertions(conn: Connection, site_id: int, device_id: str, since: int) -> list[Asserted]:
+    """The accepted CID assertions on a device from `since` on, in order."""
     rows = fetch(conn, _assertions, site_id, device_id, since)
-    return [(Moment(at, seq), cid, profile_id) for at, seq, cid, profile_id in rows]
+    return [Asserted(Moment(at, seq), *rest) for at, seq, *rest in rows]
 
 
 def _count_uids(site: Slot, *profile_ids: Slot) -> Select[Any]:
@@ -164,6 +174,7 @@ def insert_bindings(conn: Connection, site_id: int, rows: Sequence[NewBinding]) 
                 id_bytes(row.profile_id),
                 row.rule,
                 id_bytes(row.event_id),
+                int(row.trust),
                 row.bound_at,
             )
             for row in rows

@@ -23,6 +23,7 @@ from collector.store.schema import (
     merges,
     profiles,
     quarantine,
+    retirements,
     sessions,
     tombstones,
     traits,
@@ -89,12 +90,17 @@ def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, 
     spoken -= _leave_to_others(conn, site_id, leaves, spoken, erasures, now)
     used = set(conn.scalars(select(uids.c.device_id).where(uids.c.site_id == site_id, uids.c.uid.in_(spoken)))) - {None}
     held = conn.execute(select(identifiers.c.kind, identifiers.c.value).where(_of(identifiers, site_id, leaves))).all()
-    claimed = conn.execute(select(claims.c.kind, claims.c.value).where(_of(claims, site_id, leaves))).all()
+    claimed = [
+        pair
+        for table in (claims, retirements)
+        for pair in conn.execute(select(table.c.kind, table.c.value).where(_of(table, site_id, leaves))).all()
+    ]
     erasures.insert(conn, site_id, "uid", spoken, now)
     for kind in ("cid", "email"):
         erasures.insert(conn, site_id, kind, [value for k, value in held if k == kind], now)
     erased = {"quarantine": _erase_quarantine(conn, site_id, [*spoken, *(value for _, value in (*held, *claimed))])}
-    for table in (events, user_identifications, sessions, traits, claims, identifiers, bindings, profiles):
+    theirs = (events, user_identifications, sessions, traits, claims, retirements, identifiers, bindings, profiles)
+    for table in theirs:
         erased[str(table.name)] = conn.execute(delete(table).where(_of(table, site_id, leaves))).rowcount
     for table in (consents, uids):
         is_theirs = (table.c.site_id == site_id) & table.c.uid.in_(spoken)

@@ -1,4 +1,4 @@
-"""Identifiers that name a person, claims that do not, and the journal of merges."""
+"""Identifiers that name a person, those that once did, claims that do not, and the journal of merges."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Dialect, Insert, RowMapping, Select, delete, insert, select
+from sqlalchemy import Connection, Dialect, Insert, RowMapping, Select, Text, delete, insert, literal, select, union_all
 
 from collector.domain.event import Trust
+from collector.domain.explain import HeldIdentifier, RetiredIdentifier
 from collector.store.dialect import insert_or_ignore
 from collector.store.prepared import Slot, fetch, write_rows
-from collector.store.schema import claims, id_bytes, identifiers, merges
+from collector.store.schema import claims, id_bytes, identifiers, merges, retirements
 
 Evidence = tuple[str, Trust, int]  # (event_id, trust, ms when recorded)
 
@@ -31,11 +32,48 @@ def insert_identifier(
 
 def retire_email(conn: Connection, site_id: int, email: str, evidence: Evidence) -> None:
     """Turn an e-mail into history of its profile: it no longer resolves (R5e)."""
-    profile_id = fetch_identifier(conn, site_id, "email", email)
-    if profile_id is not None:
-        mine = (identifiers.c.site_id == site_id, identifiers.c.kind == "email", identifiers.c.value == email)
+    mine = (identifiers.c.site_id == site_id, identifiers.c.kind == "email", identifiers.c.value == email)
+    held = conn.execute(select(identifiers).where(*mine)).mappings().one_or_none()
+    if held is not None:
+        event_id, trust, now = evidence
         conn.execute(delete(identifiers).where(*mine))
-        insert_claim(conn, site_id, profile_id, "email", email, "replaced", evidence)
+        retired = {"retired_by": event_id, "retired_trust": int(trust), "retired_at": now}
+        conn.execute(insert_or_ignore(conn, retirements), {**held, **retired})
+
+
+def unretire(conn: Connection, site_id: int, retired: RetiredIdentifier) -> None:
+    """Give back, exactly as it was held, an identifier that was retired and that nobody has now."""
+    held, key = retired.held, (retirements.c.site_id == site_id, retirements.c.retired_by == retired.event_id)
+    mine = (retirements.c.profile_id == held.profile_id, retirements.c.kind == held.kind)
+    conn.execute(delete(retirements).where(*key, *mine, retirements.c.value == held.value))
+    evidence = (held.event_id, held.trust, held.at)
+    insert_identifier(conn, site_id, held.kind, held.value, held.profile_id, held.rule, evidence)
+
+
+def fetch_retirements(conn: Connection, site_id: int, leaves: Sequence[str]) -> tuple[RetiredIdentifier, ...]:
+    """The identifiers that a cluster no longer holds, oldest first."""
+    query = select(retirements).where(retirements.c.site_id == site_id, retirements.c.profile_id.in_(leaves))
+    rows = conn.execute(query.order_by(retirements.c.retired_at, retirements.c.retired_by)).mappings()
+    return tuple(
+        RetiredIdentifier(_held(row), row["retired_by"], Trust(row["retired_trust"]), row["retired_at"]) for row in rows
+    )
+
+
+def fetch_held(conn: Connection, site_id: int, leaves: Sequence[str]) -> tuple[HeldIdentifier, ...]:
+    """The CID and e-mail of a cluster, as the rules see them."""
+    return tuple(_held(row) for row in fetch_identifiers(conn, site_id, leaves))
+
+
+def _held(row: RowMapping) -> HeldIdentifier:
+    return HeldIdentifier(
+        row["kind"],
+        row["value"],
+        row["profile_id"],
+        row["rule"],
+        row["event_id"],
+        Trust(row["trust"]),
+        row["assigned_at"],
+    )
 
 
 def _insert_claim(dialect: Dialect) -> Insert:
@@ -62,7 +100,7 @@ def insert_merge(
     event_id, trust, now = evidence
     before = orjson.dumps(list(followers)).decode()
     ids = (id_bytes(winner), id_bytes(loser))
-    write_rows(conn, _insert_merge, [(site_id, *ids, rule, id_bytes(event_id), int(trust), now, before, None)])
+    write_rows(conn, _insert_merge, [(site_id, *ids, rule, id_bytes(event_id), int(trust), now, before, None, None)])
 
 
 def fetch_identifiers(conn: Connection, site_id: int, leaves: Sequence[str]) -> Sequence[RowMapping]:
@@ -72,9 +110,22 @@ def fetch_identifiers(conn: Connection, site_id: int, leaves: Sequence[str]) -> 
 
 
 def fetch_claims(conn: Connection, site_id: int, leaves: Sequence[str]) -> Sequence[RowMapping]:
-    """What was claimed about a cluster and not believed."""
-    query = select(claims).where(claims.c.site_id == site_id, claims.c.profile_id.in_(leaves))
-    return conn.execute(query.order_by(claims.c.claimed_at)).mappings().all()
+    """What was claimed about a cluster and not believed, and as `replaced` what it no longer holds."""
+    said, old = claims.c, retirements.c
+    claimed = select(
+        said.profile_id, said.kind, said.value, said.reason, said.trust, said.event_id, said.claimed_at
+    ).where(said.site_id == site_id, said.profile_id.in_(leaves))
+    replaced = select(
+        old.profile_id,
+        old.kind,
+        old.value,
+        literal("replaced", Text),
+        old.retired_trust,
+        old.retired_by,
+        old.retired_at,
+    ).where(old.site_id == site_id, old.profile_id.in_(leaves))
+    both = union_all(claimed, replaced)
+    return conn.execute(both.order_by(both.selected_columns.claimed_at)).mappings().all()
 
 
 def fetch_merges_of(conn: Connection, site_id: int, leaves: Sequence[str]) -> Sequence[RowMapping]:

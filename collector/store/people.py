@@ -6,6 +6,7 @@ Queries only; what they are folded to is in `domain.explain`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from sqlalchemy import Connection, RowMapping, select
 
@@ -13,7 +14,6 @@ from collector.domain.event import Trust
 from collector.domain.explain import (
     Evidence,
     Explanation,
-    HeldIdentifier,
     IdentifierClaim,
     JournalledMerge,
     Profile,
@@ -21,10 +21,23 @@ from collector.domain.explain import (
 )
 from collector.store.erasure import Erasures, erase_person
 from collector.store.events import fetch_events_of, fetch_first_seen, fetch_last_seen
-from collector.store.identifiers import fetch_claims, fetch_identifier, fetch_identifiers, fetch_merges, fetch_merges_of
+from collector.store.identifiers import (
+    fetch_claims,
+    fetch_held,
+    fetch_identifier,
+    fetch_merges,
+    fetch_merges_of,
+    fetch_retirements,
+)
+from collector.store.merges import journalled, name_people
 from collector.store.profiles import fetch_cluster, fetch_root, fetch_roots
 from collector.store.schema import bindings, events, identifiers
 from collector.store.traits import fetch_traits
+
+
+class _Evidenced(Protocol):
+    @property
+    def event_id(self) -> str: ...
 
 
 def find_profile(conn: Connection, site_id: int, kind: str, value: str) -> str | None:
@@ -53,18 +66,7 @@ def fetch_profile(conn: Connection, site_id: int, profile_id: str) -> Profile | 
     return Profile(
         profile_id=root,
         leaves=tuple(leaves),
-        identifiers=tuple(
-            HeldIdentifier(
-                row["kind"],
-                row["value"],
-                row["profile_id"],
-                row["rule"],
-                row["event_id"],
-                Trust(row["trust"]),
-                row["assigned_at"],
-            )
-            for row in fetch_identifiers(conn, site_id, ids)
-        ),
+        identifiers=fetch_held(conn, site_id, ids),
         claims=tuple(
             IdentifierClaim(
                 row["kind"],
@@ -91,10 +93,12 @@ def fetch_explanation(conn: Connection, site_id: int, profile_id: str) -> Explan
         return None
     ids = [leaf for leaf, _ in profile.leaves]
     bound = _bindings(_fetch_bindings(conn, site_id, ids))
-    merges = tuple(_merge(row) for row in fetch_merges_of(conn, site_id, ids))
-    named = {held.event_id for held in profile.identifiers}
-    named |= {binding.event_id for binding in bound} | {merge.event_id for merge in merges}
-    return Explanation(profile, bound, merges, _fetch_evidence(conn, site_id, named))
+    merges = tuple(journalled(row) for row in fetch_merges_of(conn, site_id, ids))
+    apart = name_people(conn, site_id, [merge for merge in merges if merge.keeps_apart])
+    history = fetch_retirements(conn, site_id, ids)
+    parts: tuple[_Evidenced, ...] = (*profile.identifiers, *profile.claims, *profile.traits, *bound, *merges)
+    named = {part.event_id for part in (*parts, *history, *(old.held for old in history))}
+    return Explanation(profile, bound, merges, apart, history, _fetch_evidence(conn, site_id, named))
 
 
 def fetch_timeline(
@@ -110,7 +114,7 @@ def fetch_timeline(
 
 def fetch_journal(conn: Connection, site_id: int, limit: int, before: int | None = None) -> list[JournalledMerge]:
     """At most `limit` merges of a site, newest first, older than merge `before`."""
-    return [_merge(row) for row in fetch_merges(conn, site_id, before, limit)]
+    return [journalled(row) for row in fetch_merges(conn, site_id, before, limit)]
 
 
 def fetch_recorded(conn: Connection, site_id: int, event_id: str) -> tuple[str | None, list[str]] | None:
@@ -175,24 +179,12 @@ def _bindings(rows: Sequence[RowMapping]) -> tuple[UidBinding, ...]:
                 row["profile_id"],
                 row["rule"],
                 row["event_id"],
+                Trust(row["trust"]),
                 row["bound_at"],
                 is_first,
             )
         )
     return tuple(bound)
-
-
-def _merge(row: RowMapping) -> JournalledMerge:
-    return JournalledMerge(
-        row["merge_id"],
-        row["winner_id"],
-        row["loser_id"],
-        row["rule"],
-        row["event_id"],
-        Trust(row["trust"]),
-        row["merged_at"],
-        row["reversed_at"],
-    )
 
 
 def _fetch_evidence(conn: Connection, site_id: int, event_ids: Iterable[str]) -> dict[str, Evidence]:

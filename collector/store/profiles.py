@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, Select, Update, func, insert, select, update
+from sqlalchemy import Connection, Dialect, Insert, Select, Update, and_, func, insert, select, update
 
 from collector.domain.decision import Person
 from collector.domain.event import Trust
@@ -71,12 +71,13 @@ def fetch_person(conn: Connection, site_id: int, profile_id: str) -> Person | No
     return None if root is None else _fold(conn, site_id, root, is_alone=False)
 
 
-def fetch_people(conn: Connection, site_id: int, roots: Collection[str]) -> dict[str, Person]:
+def fetch_people(conn: Connection, site_id: int, roots: Collection[str], newcomers: int = 0) -> dict[str, Person]:
     """The people with these roots. With nobody there to merge with, what only a merge looks at is not read (R9, R13).
 
     That is when somebody was first seen by their events, how many UIDs they have, and from whom they are kept apart.
+    `newcomers` are people who are there as well, but not yet stored.
     """
-    return {root: _fold(conn, site_id, root, is_alone=len(roots) == 1) for root in roots}
+    return {root: _fold(conn, site_id, root, is_alone=len(roots) + newcomers == 1) for root in roots}
 
 
 def _fold(conn: Connection, site_id: int, root: str, *, is_alone: bool) -> Person:
@@ -103,21 +104,32 @@ def _fold(conn: Connection, site_id: int, root: str, *, is_alone: bool) -> Perso
     )
 
 
+_keeps_apart = and_(merges.c.reversed_at.is_not(None), merges.c.apart_lifted_at.is_(None))
+
+
 def _reversed_wins(site: Slot, *leaves: Slot) -> Select[Any]:
-    mine = (merges.c.site_id == site, merges.c.reversed_at.is_not(None), is_one_of(merges.c.winner_id, leaves))
+    mine = (merges.c.site_id == site, _keeps_apart, is_one_of(merges.c.winner_id, leaves))
     return select(merges.c.loser_id).where(*mine)
 
 
 def _reversed_losses(site: Slot, *leaves: Slot) -> Select[Any]:
-    mine = (merges.c.site_id == site, merges.c.reversed_at.is_not(None), is_one_of(merges.c.loser_id, leaves))
+    mine = (merges.c.site_id == site, _keeps_apart, is_one_of(merges.c.loser_id, leaves))
     return select(merges.c.winner_id).where(*mine)
 
 
 def _fetch_apart(conn: Connection, site_id: int, leaves: Sequence[str]) -> frozenset[str]:
-    """Roots that a reversed merge keeps separate from this cluster (R12)."""
+    """Roots that a reversed merge keeps separate from this cluster, until an operator lifts it (R12)."""
     found = (fetch_by_ids(conn, statement, site_id, leaves) for statement in (_reversed_wins, _reversed_losses))
     others = {other for rows in found for (other,) in rows} - set(leaves)
     return frozenset(fetch_roots(conn, site_id, others).values())
+
+
+def are_apart(conn: Connection, site_id: int, a: str, b: str) -> bool:
+    """Whether an operator keeps the people of two profiles apart (R12)."""
+    roots = fetch_roots(conn, site_id, [a, b])
+    if len(set(roots.values())) < 2:
+        return False
+    return roots[b] in _fetch_apart(conn, site_id, [leaf for leaf, _ in fetch_cluster(conn, site_id, roots[a])])
 
 
 def _point(winner: Slot, site: Slot, *losers: Slot) -> Update:

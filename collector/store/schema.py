@@ -116,6 +116,7 @@ bindings = Table(
     Column("profile_id", Id, nullable=False),
     Column("rule", Text, nullable=False),
     Column("event_id", Id, nullable=False),
+    Column("trust", SmallInteger, nullable=False),
     Column("bound_at", BigInteger, nullable=False),
     Index("bindings_by_profile", "site_id", "profile_id"),
 )
@@ -144,7 +145,23 @@ identifiers = Table(
     Index("identifiers_by_profile", "site_id", "profile_id"),
 )
 
-claims = Table(  # identifiers that were claimed and not believed, and e-mails that are history
+retirements = Table(  # e-mails that are history, as they were held: undoing a merge that replaced one gives it back
+    "retirements",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("profile_id", Id, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("retired_by", Id, primary_key=True),  # the event
+    Column("trust", SmallInteger, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("event_id", Id, nullable=False),
+    Column("assigned_at", BigInteger, nullable=False),
+    Column("retired_trust", SmallInteger, nullable=False),
+    Column("retired_at", BigInteger, nullable=False),
+)
+
+claims = Table(  # identifiers that were claimed and not believed
     "claims",
     metadata,
     Column("site_id", Integer, primary_key=True),
@@ -157,7 +174,7 @@ claims = Table(  # identifiers that were claimed and not believed, and e-mails t
     Column("claimed_at", BigInteger, nullable=False),
 )
 
-merges = Table(  # append-only but for reversed_at
+merges = Table(  # append-only but for reversed_at and apart_lifted_at
     "merges",
     metadata,
     Column("merge_id", RowId, primary_key=True),
@@ -170,6 +187,7 @@ merges = Table(  # append-only but for reversed_at
     Column("merged_at", BigInteger, nullable=False),
     Column("pointers_before", Text, nullable=False),  # JSON list of the profiles that pointed at the loser
     Column("reversed_at", BigInteger),
+    Column("apart_lifted_at", BigInteger),  # until then a reversed merge keeps its two apart
     Index("merges_by_winner", "site_id", "winner_id"),
     Index("merges_by_loser", "site_id", "loser_id"),
 )

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_aiohttp.plugin import AiohttpClient
 
+from collector.domain.explain import RULE_TEXT
 from collector.web.api.access import Problem
 from collector.web.api.identify import as_event, parse_identification
 from tests.api_shop import Shop, open_shop
@@ -160,9 +161,58 @@ async def test_size_type_and_encoding_are_limited_as_everywhere(shop: Shop) -> N
 
 
 async def test_an_unknown_parameter_records_nothing(shop: Shop) -> None:
-    refused = await shop.fails("POST", "/api/v1/identify?dry_run=true", json={"cid": "ada-1"})
-    assert refused == (400, "invalid_parameter", "dry_run")
+    for query, name in (
+        ("dryrun=true", "dryrun"),
+        ("dry_run=yes", "dry_run"),
+        ("dry_run=true&dry_run=false", "dry_run"),
+    ):
+        refused = await shop.fails("POST", f"/api/v1/identify?{query}", json={"cid": "ada-1"})
+        assert refused == (400, "invalid_parameter", name)
     assert (await shop.fails("GET", "/api/v1/profiles?cid=ada-1"))[0] == 404
+
+
+async def test_a_dry_run_tells_the_rules_and_records_nothing(shop: Shop) -> None:
+    async def foretold(**said: Any) -> dict[str, Any]:
+        response = await shop.ask("POST", "/api/v1/identify?dry_run=true", json=said)
+        assert response.status == 200, await response.text()
+        answer: dict[str, Any] = await response.json()
+        assert answer.pop("dry_run") is True
+        return answer
+
+    ada, browser = shop.stage.browser(), shop.stage.browser()
+    await ada.says("ada-1", "ada@analytical.example")
+    await browser.tracks()
+    counted = await (await shop.client.get("/metrics")).text()
+    adas = (await shop.get("/api/v1/profiles", cid="ada-1"))["profile_id"]
+    guest = (await shop.get("/api/v1/profiles", uid=browser.uid))["profile_id"]
+    answer = await foretold(uid=browser.uid, cid="ada-1")
+    assert answer == {
+        "status": "accepted",
+        "rules": [{"rule": "R4b", "text": RULE_TEXT["R4b"]}],
+        "profile_id": adas,
+        "merges": [{"winner": adas, "loser": guest, "rule": "R4b"}],
+        "warnings": [],
+    }
+    unknown = await foretold(uid=EVENT_ID, cid="bob-1")
+    assert ([rule["rule"] for rule in unknown["rules"]], unknown["profile_id"]) == (["R3", "R4a"], None)
+    taken = await foretold(cid="bob-1", email="ada@analytical.example")
+    assert (taken["warnings"], taken["merges"]) == (["email_owned_by_other_customer"], [])
+    assert (await shop.get("/api/v1/merges"))["items"] == []
+    assert (await shop.fails("GET", "/api/v1/profiles?cid=bob-1"))[0] == 404
+    events = [line for line in counted.splitlines() if line.startswith("regulars_events_total")]
+    assert set(events) <= set((await (await shop.client.get("/metrics")).text()).splitlines())
+    assert (await shop.post(uid=browser.uid, cid="ada-1"))["profile_id"] == adas
+    assert len((await shop.get("/api/v1/merges"))["items"]) == 1
+
+
+async def test_a_dry_run_refuses_what_the_real_one_would(shop: Shop) -> None:
+    address = "/api/v1/identify?dry_run=true"
+    assert await shop.fails("POST", address, json={"cid": "undefined"}) == (400, "invalid_parameter", "cid")
+    said = {"cid": "ada-1", "event_id": EVENT_ID}
+    first = await shop.post(**said)
+    again = await (await shop.ask("POST", address, json=said)).json()
+    assert (again["status"], again["profile_id"]) == ("duplicate", first["profile_id"])
+    assert await shop.fails("POST", address, json=said | {"traits": {"a": 1}}) == (409, "id_conflict", "event_id")
 
 
 async def test_text_that_a_database_cannot_hold_is_replaced(shop: Shop) -> None:

@@ -214,7 +214,16 @@ async def test_explain_names_rule_evidence_trust_and_time_of_everything(shop: Sh
         assert part["text"].endswith(".")
     assert {binding["uid"] for binding in explained["bindings"]} == set(profile["uids"])
     assert {(b["rule"], b["since_at"], b["since_seq"]) for b in explained["bindings"]} == {("R3", 0, 0)}
-    assert explained["claims"] == profile["claims"]
+    named = {"category": "user", "action": "sign_in"}
+    assert [{**claim, "event": None} for claim in explained["claims"]] == [
+        {**claim, "event": None} for claim in profile["claims"]
+    ]
+    assert all(named.items() <= claim["event"].items() for claim in explained["claims"])
+    assert {(b["trust"], b["event"]["category"]) for b in explained["bindings"]} <= {
+        ("browser", "page"),
+        ("browser", "product"),
+        ("browser", "user"),
+    }
     assert browser.uid in {binding["uid"] for binding in explained["bindings"]}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from types import ModuleType
 
-from tests.scenarios import browsers, claims, decision_table, returning, trust
+from tests.scenarios import browsers, claims, decision_table, returning, trust, unmerging
 from tests.stage import Stage
 
 Story = Callable[[Stage], Awaitable[None]]
@@ -27,7 +27,10 @@ VERIFIED_SITE_STORIES: list[Story] = [
 DECISION_TABLE = _told_in(decision_table)
 WAYS_OF_RETURNING = _told_in(returning)
 STORIES = [
-    story for module in (browsers, claims, trust) for story in _told_in(module) if story not in VERIFIED_SITE_STORIES
+    story
+    for module in (browsers, claims, trust, unmerging)
+    for story in _told_in(module)
+    if story not in VERIFIED_SITE_STORIES
 ]
 
 __all__ = ["DECISION_TABLE", "STORIES", "VERIFIED_SITE_STORIES", "WAYS_OF_RETURNING", "Story"]

@@ -85,6 +85,9 @@ def _rows(conn: Connection, site_id: int) -> Rows:
         table = schema.metadata.tables[name]
         query = select(*(table.c[column] for column in columns)).where(table.c.site_id == site_id)
         found[name] = {tuple(row) for row in conn.execute(query)}
+    old = schema.retirements
+    history = conn.execute(select(old.c.profile_id, old.c.kind, old.c.value).where(old.c.site_id == site_id))
+    found["claims"] |= {(*row, "replaced") for row in history}
     return found
 
 

@@ -140,6 +140,8 @@ class World:
             candidates=tuple(self._candidates(device_id, leaf, moment, claimed.cid)) if claimed.cid else (),
             trust=trust,
             require_verified=self.require_verified,
+            leaf_of_cid=self.identifiers.get(("cid", claimed.cid or ""), (None,))[0],
+            leaf_of_email=self.identifiers.get(("email", claimed.email or ""), (None,))[0],
         )
         decision = decide(situation, claimed.cid, claimed.email, event.occurred_at, iter(self.fresh_id, ""))
         for step in decision.steps:

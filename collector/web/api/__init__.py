@@ -6,7 +6,7 @@ All of it needs `Authorization: Bearer SECRET`, and answers for the site of that
 from __future__ import annotations
 
 from collector.web.api.identify import post_identification
-from collector.web.api.merges import get_merges
+from collector.web.api.merges import delete_apart, get_apart, get_merges, post_reversal
 from collector.web.api.profiles import delete_profile, find_one, get_events, get_explanation, get_profile
 
 # Method, path behind the prefix, handler.
@@ -17,5 +17,8 @@ ROUTES = (
     ("GET", "/api/v1/profiles/{profile_id}/events", get_events),
     ("GET", "/api/v1/profiles/{profile_id}/explain", get_explanation),
     ("GET", "/api/v1/merges", get_merges),
+    ("POST", "/api/v1/merges/{merge_id}/reverse", post_reversal),
+    ("GET", "/api/v1/apart", get_apart),
+    ("DELETE", "/api/v1/apart/{merge_id}", delete_apart),
     ("POST", "/api/v1/identify", post_identification),
 )

@@ -31,6 +31,9 @@ HEADERS = {**JSON, "Cross-Origin-Resource-Policy": "same-origin"}
 MORE_MEANINGS = {
     "invalid_parameter": Meaning(400, "A parameter is missing or wrong."),
     "id_conflict": Meaning(409, "Another event has this id."),
+    "already_reversed": Meaning(409, "This merge has been undone already."),
+    "merge_has_dependents": Meaning(409, "Other merges rest on this one: undo those first, in the order given."),
+    "identifier_taken": Meaning(409, "Somebody else has what undoing this merge would give back."),
 }
 
 log = structlog.get_logger()
@@ -52,13 +55,19 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Problem(Exception):
-    """Ends a request with failure `code`. `field` names the parameter at fault, `message` says more than the code."""
+    """Ends a request with failure `code`. `field` names the parameter at fault, `message` says more than the code.
 
-    def __init__(self, code: str, field: str | None = None, message: str | None = None) -> None:
+    `more` is answered beside the code: what a program needs to go on.
+    """
+
+    def __init__(
+        self, code: str, field: str | None = None, message: str | None = None, more: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(code)
         self.code = code
         self.field = field
         self.message = message
+        self.more = more or {}
 
 
 def authorised(handler: SiteHandler) -> Handler:
@@ -112,6 +121,7 @@ def _failure(request: web.Request, problem: Problem, headers: Mapping[str, str] 
         "message": problem.message or meaning.message,
         "request_id": request.app[EDGE].fresh_id(),
         "retryable": meaning.is_retryable,
+        **problem.more,
     }
     if problem.field is not None:
         error["field"] = problem.field

@@ -10,12 +10,15 @@ import orjson
 from aiohttp import web
 
 from collector.domain.event import Arrival, Assertion, Event, Receipt, Trust
+from collector.domain.explain import rule_text
 from collector.domain.identifiers import clean_cid, clean_email
 from collector.domain.recognition import born_at
 from collector.domain.site import Site
+from collector.recorder.rehearsal import Rehearsal, rehearse
 from collector.store.people import fetch_recorded
 from collector.web.admission import check_form, read_payload
 from collector.web.api.access import ADMINISTRATION, Problem, authorised, reply
+from collector.web.api.parameters import read_dry_run
 from collector.web.edge import EDGE
 from collector.wire.clock import MAX_AHEAD_MS
 from collector.wire.ids import is_version_7, parse_id
@@ -48,21 +51,44 @@ class Identification:
 
 @authorised
 async def post_identification(request: web.Request, site: Site) -> web.Response:
-    """Record what the server says; answers with the person it led to, and with what was not believed or odd."""
-    if request.query:
-        name = next(iter(request.query))
-        raise Problem("invalid_parameter", name, f"This address takes no parameter {name}; nothing was recorded.")
+    """Record what the server says; answers with the person it led to, and with what was not believed or odd.
+
+    With `dry_run` nothing is recorded, and the answer is which rules would apply and what they would do.
+    """
+    is_dry_run = read_dry_run(request)
     edge = request.app[EDGE]
     check_form(request)
     now = edge.now()
     said = parse_identification(await read_payload(edge, request), now, edge.fresh_id())
     arrival = Arrival(site, now, None, None, (as_event(said),), trust=Trust.SECRET_KEY)
+    if is_dry_run:
+        return await _rehearsed(request, arrival, now)
     status = status_of(await edge.recorder.record(arrival))
     if status == "id_conflict":
         raise Problem("id_conflict", "event_id")
     recorded = await request.app[ADMINISTRATION].database.read(fetch_recorded, site.site_id, said.event_id)
     profile_id, warnings = recorded or (None, [])
     return reply({"profile_id": profile_id, "event_id": said.event_id, "status": status, "warnings": warnings})
+
+
+async def _rehearsed(request: web.Request, arrival: Arrival, now: int) -> web.Response:
+    parts = request.app[ADMINISTRATION]
+    done = await parts.database.read(rehearse, arrival, now, request.app[EDGE].fresh_id, parts.erasures)
+    if done.status == "id_conflict":
+        raise Problem("id_conflict", "event_id")
+    return reply(rehearsal_document(done))
+
+
+def rehearsal_document(done: Rehearsal) -> dict[str, Any]:
+    """What would happen, as JSON; where an id is null, a new profile would begin."""
+    return {
+        "dry_run": True,
+        "status": done.status,
+        "rules": [{"rule": rule.split()[0], "text": rule_text(rule)} for rule in done.rules],
+        "profile_id": done.profile_id,
+        "merges": [{"winner": merge.winner, "loser": merge.loser, "rule": merge.rule} for merge in done.merges],
+        "warnings": list(done.warnings),
+    }
 
 
 def status_of(receipt: Receipt) -> str:

@@ -18,6 +18,7 @@ MAX_INTEGER = 2**63 - 1  # what a column holds
 KINDS = ("cid", "email", "uid")
 
 _is_number = re.compile(r"[0-9]{1,9}").fullmatch
+_is_merge_id = re.compile(r"[0-9]{1,19}").fullmatch
 _is_cursor = re.compile(rb"-?[0-9]{1,19}(?:\.-?[0-9]{1,19})*").fullmatch
 
 
@@ -40,6 +41,25 @@ def read_identifier(request: web.Request) -> tuple[str, str]:
         wanted = {"cid": "a customer id that can be stored", "email": "an e-mail address", "uid": "a UUID"}[kind]
         raise Problem("invalid_parameter", kind, f"{kind} is not {wanted}.")
     return kind, clean
+
+
+def read_merge_id(request: web.Request) -> int:
+    """The merge of the path. Raises `Problem`."""
+    text = request.match_info["merge_id"]
+    if not _is_merge_id(text) or int(text) > MAX_INTEGER:
+        raise Problem("invalid_parameter", "merge_id", "merge_id is not the number of a merge.")
+    return int(text)
+
+
+def read_dry_run(request: web.Request) -> bool:
+    """Whether nothing is to be changed. Raises `Problem` for any other parameter, so that a slip changes nothing."""
+    given = [name for name in request.query if name != "dry_run"]
+    if given:
+        raise Problem("invalid_parameter", given[0], f"This address takes no parameter {given[0]}; nothing was done.")
+    texts = request.query.getall("dry_run", ["false"])
+    if texts not in (["true"], ["false"]):
+        raise Problem("invalid_parameter", "dry_run", "dry_run is neither true nor false; nothing was done.")
+    return texts == ["true"]
 
 
 def read_limit(request: web.Request) -> int:

@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("profile_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("rule", sa.Text(), nullable=False),
         sa.Column("event_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("trust", sa.SmallInteger(), nullable=False),
         sa.Column("bound_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("site_id", "uid", "since_at", "since_seq"),
     )
@@ -119,6 +120,7 @@ def upgrade() -> None:
         sa.Column("merged_at", sa.BigInteger(), nullable=False),
         sa.Column("pointers_before", sa.Text(), nullable=False),
         sa.Column("reversed_at", sa.BigInteger(), nullable=True),
+        sa.Column("apart_lifted_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("merge_id"),
     )
     op.create_index("merges_by_loser", "merges", ["site_id", "loser_id"], unique=False)
@@ -144,6 +146,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("quarantine_id"),
     )
     op.create_index("quarantine_by_site", "quarantine", ["site_id", "quarantine_id"], unique=False)
+    op.create_table(
+        "retirements",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("profile_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("retired_by", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("trust", sa.SmallInteger(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("assigned_at", sa.BigInteger(), nullable=False),
+        sa.Column("retired_trust", sa.SmallInteger(), nullable=False),
+        sa.Column("retired_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "profile_id", "kind", "value", "retired_by"),
+    )
     op.create_table(
         "sessions",
         sa.Column("site_id", sa.Integer(), nullable=False),
