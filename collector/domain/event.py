@@ -89,7 +89,7 @@ class Arrival(Struct, frozen=True, gc=False):
 
     `device_id` is the device named by the cookie, else by the SDK, else freshly minted; None when cookies are neither
     read nor set (no Origin header). `contact_id` is the profile named by a validly signed `CurrentContact`, else None.
-    `indexes[i]` is the place in the batch of `events[i]`.
+    `indexes[i]` is the place in the batch of `events[i]`. `sent_at` is what the device's clock said, ms.
     """
 
     site: Site
@@ -102,6 +102,7 @@ class Arrival(Struct, frozen=True, gc=False):
     trust: Trust = Trust.BROWSER
     bot: bool = False
     user_agent: str = ""
+    sent_at: int | None = None
 
 
 class Outcome(Struct, frozen=True, gc=False):

@@ -12,6 +12,7 @@ from typing import Any, cast
 import msgspec
 
 from collector.domain.event import Event, EventCode, Rejection
+from collector.domain.quarantine import MAX_RAW_BYTES
 from collector.domain.recognition import born_at
 from collector.wire.asserting import find_wrong_type, read_assertion
 from collector.wire.batch import Batch, RequestError
@@ -25,7 +26,6 @@ MAX_EVENTS = 500
 MAX_EVENT_BYTES = 32 * 1024  # of the event written compactly, however it was spelled
 MAX_DEPTH = 32  # the event itself is 1
 MAX_KEYS = 1_000
-MAX_RAW_BYTES = 64 * 1024  # of a rejected event
 
 _MODEST_BYTES = 4_000  # a body and a URL no longer than this break no limit, unless that of depth
 

@@ -25,6 +25,7 @@ from collector.store import driver
 from collector.store import events as events_module
 from collector.store.consents import Consent
 from collector.store.database import Database
+from collector.store.quarantine import Refused
 from collector.store.schema import id_text
 from tests.stage import Browser, Stage
 from tests.store_transport import StoreTransport
@@ -377,7 +378,7 @@ async def test_caller_who_gives_up_does_not_hurt_the_others(
 
 
 async def test_body_that_could_not_be_parsed_is_kept(recorder: Recorder, database: Database) -> None:
-    await recorder.quarantine_raw(1, 1_000, "malformed_json", b"\xff{")
+    await recorder.quarantine_raw(1, 1_000, Refused("malformed_json", "", b"\xff{"))
     assert quarantined(database) == [("malformed_json", b"\xff{")]
 
 
