@@ -135,7 +135,17 @@ def _record(picture: Picture, arrival: Arrival) -> Receipt:
 
 def _refuse(picture: Picture, arrival: Arrival, rejection: Rejection) -> Outcome:
     """Keep what was refused before it came here, or is refused here."""
-    refused = Refused(rejection.code, rejection.field, rejection.raw, rejection.event_id)
+    refused = Refused(
+        rejection.code,
+        rejection.field,
+        rejection.raw,
+        rejection.event_id,
+        arrival.sent_at,
+        arrival.device_id,
+        arrival.contact_id,
+        arrival.trust,
+        arrival.bot,
+    )
     picture.refused.setdefault(arrival.received_at, []).append(refused)
     return Outcome(rejection.index, rejection.event_id, "quarantined", rejection.code, rejection.field)
 
@@ -161,11 +171,11 @@ def _record_event(
     if uid in picture.erased_uids:
         return Outcome(index, event_id, "suppressed", "erased")
     leaf, warnings = None, event.warnings
+    clean = None if event.assertion is None else sanitise(event.assertion)
+    if clean is not None and is_erased(picture, event, clean.assertion):
+        return Outcome(index, event_id, "suppressed", "erased")
     is_visitor = not arrival.bot or picture.site.settings.bots == "include"
     if is_visitor:
-        clean = None if event.assertion is None else sanitise(event.assertion)
-        if clean is not None and is_erased(picture, event, clean.assertion):
-            return Outcome(index, event_id, "suppressed", "erased")
         if uid is not None:
             leaf = _leaf_of(picture, arrival, device_id, event, uid)
         if clean is not None or (uid is not None and marker_kind(event) is not None):

@@ -20,9 +20,9 @@ from collector import metrics
 from collector.domain.event import Arrival, EventCode, Receipt, Rejection
 from collector.recorder.group import raw_event, record_group
 from collector.recorder.memory import Memory
-from collector.store.consents import Consent, insert_consent
+from collector.store.consents import Consent
 from collector.store.database import Database
-from collector.store.erasure import Erasures
+from collector.store.erasure import Erasures, record_consent
 from collector.store.quarantine import Refused, insert_quarantine, purge_quarantine
 from collector.store.sites import replace_value
 
@@ -138,7 +138,7 @@ class Recorder:
     async def record_consent(self, site_id: int, consent: Consent) -> None:
         """Keep a visitor's decision. Raises `StorageUnavailable`."""
         try:
-            await self._database.write(insert_consent, site_id, consent)
+            await self._database.write(record_consent, site_id, consent, self._erasures)
         except DatabaseError as error:
             raise self._unavailable(error) from error
 
