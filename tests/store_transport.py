@@ -55,6 +55,7 @@ class StoreTransport:
             batch.indexes,
             batch.rejections,
             trust,
+            sent_at=batch.sent_at,
         )
 
     def record(self, *arrivals: Arrival) -> list[Receipt]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from collector.cli.kept import quarantine
 from collector.cli.options import PERSON, AsJson, ConfigFile, NamedSite, Offered, SiteName, with_options
 from collector.cli.site_settings import offered_settings
 from collector.cli.trouble import explain_error
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 site = typer.Typer(help="Add, list and change sites.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(site, name="site")
+app.add_typer(quarantine, name="quarantine")
 
 SERVER_SETTINGS = [
     Offered(setting.name, f"{setting.help} [{setting.env}, default {setting.default or 'none'}]")
