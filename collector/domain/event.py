@@ -75,13 +75,17 @@ class Event(Struct, frozen=True, gc=False):
 
 
 class Rejection(Struct, frozen=True, gc=False):
-    """One event that was refused, with what is needed to repair and replay it. `index` is its place in the batch."""
+    """One event that was refused, with what is needed to repair and replay it. `index` is its place in the batch.
+
+    `event_id` and `uid` are canonical, None where there is none that can be read.
+    """
 
     index: int
     code: EventCode
     field: str
     raw: bytes
     event_id: str | None = None
+    uid: str | None = None
 
 
 class Arrival(Struct, frozen=True, gc=False):

@@ -79,6 +79,7 @@ def load(picture: Picture, arrivals: Sequence[Arrival]) -> None:
     wanted = {arrival.device_id for arrival in arrivals}
     _load_devices(picture, wanted)
     mentioned = {event.uid for arrival in arrivals for event in arrival.events}
+    mentioned |= {rejection.uid for arrival in arrivals for rejection in arrival.rejections}
     _load_uids(picture, mentioned | _youngest(picture, wanted))
     unknown = {uid for uid in mentioned if uid is not None and uid not in uids}
     if unknown:
@@ -134,7 +135,9 @@ def _record(picture: Picture, arrival: Arrival) -> Receipt:
 
 
 def _refuse(picture: Picture, arrival: Arrival, rejection: Rejection) -> Outcome:
-    """Keep what was refused before it came here, or is refused here."""
+    """Keep what was refused before it came here, or is refused here; but nothing of the erased (R16)."""
+    if rejection.uid in picture.erased_uids:
+        return Outcome(rejection.index, rejection.event_id, "suppressed", "erased")
     refused = Refused(
         rejection.code,
         rejection.field,

@@ -79,7 +79,10 @@ def _replay_event(
 ) -> tuple[ReplayStatus, str, str]:
     """Status, code and field of the one event of `arrival`."""
     if arrival.rejections:
-        return "quarantined", arrival.rejections[0].code, arrival.rejections[0].field
+        (rejection,) = arrival.rejections
+        if rejection.uid and erasures.find(conn, arrival.site.site_id, "uid", [rejection.uid]):
+            return "suppressed", "erased", ""
+        return "quarantined", rejection.code, rejection.field
     (event,) = arrival.events
     if _conflicts(conn, arrival.site, event):  # asked beforehand, because recording would begin another row for it
         return "quarantined", EventCode.ID_CONFLICT, "event_id"

@@ -226,5 +226,5 @@ def reject(index: int, raw: Any, code: EventCode, field: str) -> Rejection:
         text = encode(raw)
     except (RecursionError, OverflowError):  # too deep to be written, or an integer of more than 64 bits
         text = encode(quote_big_integers(prune(raw, 2 * MAX_DEPTH)))
-    event_id = parse_id(raw.get("event_id")) if type(raw) is dict else None
-    return Rejection(index, code, field, text[:MAX_RAW_BYTES], event_id)
+    event_id, uid = (parse_id(raw.get("event_id")), parse_id(raw.get("uid"))) if type(raw) is dict else (None, None)
+    return Rejection(index, code, field, text[:MAX_RAW_BYTES], event_id, uid)

@@ -405,3 +405,13 @@ async def test_consent_given_by_an_erased_uid_is_kept_without_it(stage: Stage, t
         transport.database.transact(record_consent, 1, again, transport.erasures)
     kept = transport.database.read_now(lambda conn: list(conn.scalars(select(schema.consents.c.uid))))
     assert kept == [None, other]
+
+
+async def test_a_refused_event_of_an_erased_uid_is_not_kept(stage: Stage, transport: StoreTransport) -> None:
+    browser, bob = await ada_lives(stage), await bob_lives(stage)
+    erase(transport, stage.now)
+    stage.passes(days=1)
+    for sender, outcome in ((browser, (0, 1)), (bob, (1, 0))):
+        await sender.tracks(dims="no object", title=ADA_EMAIL)
+        assert sender.last_answer is not None
+        assert (sender.last_answer.quarantined, sender.last_answer.suppressed) == outcome

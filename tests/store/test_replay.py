@@ -223,7 +223,11 @@ async def test_an_erased_person_does_not_come_back_by_a_replay(stage: Stage, tra
     transport.database.transact(erase_profile, 1, person.profile_id, transport.erasures, stage.now)
     assert kept(transport) == [], "erased like everything else"
     somebody = {"customers": {"email": EMAIL}}
-    for raw in (corrected(row, dims=None), corrected(row, dims=somebody, category="user", action="identify", uid=None)):
+    for raw in (
+        row.raw or b"",
+        corrected(row, dims=None),
+        corrected(row, dims=somebody, category="user", action="identify", uid=None),
+    ):
         refused = Refused(row.code, row.field, raw, row.event_id, row.sent_at, row.device_id)
         transport.database.transact(insert_quarantine, 1, row.received_at, [refused])
         (late,) = kept(transport)
