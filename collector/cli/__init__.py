@@ -182,7 +182,7 @@ def erase(
 ) -> None:
     """Delete a person for ever.
 
-    All rows of theirs are deleted, then the file is rewritten, so that their bytes leave the disk too.
+    All rows of theirs are deleted, and their bytes leave the database's files too.
     """
     from collector.cli.people import erase_person
 

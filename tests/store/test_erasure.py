@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -230,6 +232,39 @@ async def test_the_bytes_leave_the_file_and_its_log(stage: Stage, transport: Sto
     assert [name for trace in (ADA, ADA_EMAIL, "ada.claims@") for name in files_holding(path, trace)] == []
     assert files_holding(path, BOB_EMAIL) == [path.name]
     await stage.person(cid=BOB)
+
+
+@pytest.mark.parametrize("forgets", [True, False], ids=["as it is", "without secure_delete"])
+async def test_the_bytes_leave_every_page_although_the_file_is_not_rewritten(
+    migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgets: bool
+) -> None:
+    """Enough people, e-mails in random order and changes for pages to be split, moved and freed."""
+    if not forgets:
+        pragmas = (*database_module.WRITER_PRAGMAS, "secure_delete=OFF")
+        monkeypatch.setattr(database_module, "WRITER_PRAGMAS", pragmas)
+    path = tmp_path / "many.db"
+    shutil.copy(migrated_file, path)
+    database = Database(f"sqlite:///{path}")
+    transport = StoreTransport(database, add_site(database, "shop"))
+    stage, chance = Stage(transport), random.Random(4711)
+    people = [(f"{chance.getrandbits(48):012x}-c", f"{chance.getrandbits(48):012x}@shop.example") for _ in range(150)]
+    for _ in range(2):
+        for cid, email in chance.sample(people, len(people)):
+            browser = stage.browser()
+            browser.offline = True
+            await browser.says(cid, email, city=f"{email} lives in {'x' * chance.randrange(300)}")
+            await browser.tracks(title=email, extra={"long": "y" * chance.choice((10, 100, 9_000))})
+            await browser.sends()
+    database._checkpoint()
+    gone = chance.sample(people, 40)
+    for cid, _ in gone:
+        erase(transport, stage.now + 1, cid)
+    assert database.scrub_now()
+    database.close_now()
+    residues = [text for person in gone for text in person if files_holding(path, text)]
+    assert (residues == []) == forgets, residues
+    left = [email for _, email in people if files_holding(path, email)]
+    assert len(left) >= len(people) - len(gone)
 
 
 async def test_a_reader_that_will_not_end_is_reported_and_the_next_scrub_finishes(impatient: StoreTransport) -> None:
