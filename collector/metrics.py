@@ -1,7 +1,8 @@
 """What is counted, and under which name it appears at `/metrics`.
 
 Everywhere `received = stored + duplicate + quarantined + suppressed + refused`, in events: a request that is refused
-before its events can be counted is one refused event. The web counts what it refuses, the recorder the rest.
+before its events can be counted is one refused event. The web counts what it refuses, the recorder the rest. Replays
+from the quarantine stand apart: what they store was received, and counted as quarantined or refused, when it came.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Plat
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from collector.domain.event import Receipt
+from collector.domain.quarantine import Replayed
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -26,6 +28,12 @@ IDENTITY_TOKENS = Counter(
 )
 PROVIDER_FAILURES = Counter(
     "regulars_provider_failures", "Times that a profile provider failed, by reason.", ["reason"], registry=REGISTRY
+)
+REPLAYS = Counter(
+    "regulars_replayed_events",
+    "What became of quarantined events when they were tried again. They were counted as received when they came.",
+    ["outcome"],
+    registry=REGISTRY,
 )
 COOKIES_FORGED = Counter(
     "regulars_cookies_forged", "Cookies ignored because their signature is not ours.", registry=REGISTRY
@@ -78,6 +86,12 @@ def count_refused(code: str, events: int = 1) -> None:
     RECEIVED.inc(events)
     _REFUSED.inc(events)
     REFUSED.labels(code).inc(events)
+
+
+def count_replay(replayed: Replayed) -> None:
+    """Count what became of what one row of the quarantine held; it was received once, and is not received again."""
+    for outcome, events in replayed.counts or ((replayed.status, 1),):
+        REPLAYS.labels(outcome).inc(events)
 
 
 def count_warnings(codes: Iterable[str]) -> None:

@@ -65,6 +65,7 @@ class StoreTransport:
             batch.indexes,
             batch.rejections,
             trust,
+            sent_at=batch.sent_at,
         )
 
     def record(self, *arrivals: Arrival) -> list[Receipt]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from collector.cli.kept import quarantine
 from collector.cli.options import PERSON, AsJson, ConfigFile, NamedSite, Offered, SiteName, with_options
 from collector.cli.site_settings import offered_settings
 from collector.cli.trouble import explain_error
@@ -49,6 +50,7 @@ apart = typer.Typer(
 )
 app.add_typer(apart, name="apart")
 MergeId = Annotated[int, typer.Argument(metavar="ID", min=0, max=2**63 - 1, help="Number of the merge.")]
+app.add_typer(quarantine, name="quarantine")
 
 SERVER_SETTINGS = [
     Offered(setting.name, f"{setting.help} [{setting.env}, default {setting.default or 'none'}]")
@@ -246,7 +248,7 @@ def erase(
 ) -> None:
     """Delete a person for ever.
 
-    All rows of theirs are deleted, then the file is rewritten, so that their bytes leave the disk too.
+    All rows of theirs are deleted, and their bytes leave the database's files too.
     """
     from collector.cli.people import erase_person
 

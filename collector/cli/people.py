@@ -98,7 +98,7 @@ def erase_person(file: Path | None, site_name: str | None, asked: Mapping[str, s
         if erased is None:
             raise Trouble("somebody else erased this person meanwhile")
         say(f"Erased {', '.join(f'{count} {table}' for table, count in erased.items() if count)}.")
-        _scrub(database)
+        _report(patiently(database.scrub_now))
 
 
 def scrub(file: Path | None) -> None:
@@ -112,11 +112,16 @@ def _scrub(database: Database) -> None:
     log, whole = Path(f"{database.path}-wal"), max(database.path.stat().st_size, 1)
     with ThreadPoolExecutor(1) as thread, _progress() as progress:
         task = progress.add_task("Removing the bytes from the file", total=whole)
-        running = thread.submit(patiently, database.scrub_now)
+        running = thread.submit(patiently, lambda: database.scrub_now(rewrites=True))
         while wait([running], LOOK_S).not_done:
             progress.update(task, completed=min(log.stat().st_size if log.exists() else 0, whole))
         progress.update(task, completed=whole)
         is_gone = running.result()
+    _report(is_gone)
+
+
+def _report(is_gone: bool) -> None:
+    """Say whether the bytes are gone. Raises `Trouble` if not."""
     if not is_gone:
         raise Trouble(
             "the rows are gone, but a reader holds on to the log and bytes with it: run `regulars scrub` later"

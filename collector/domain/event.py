@@ -78,13 +78,17 @@ class Event(Struct, frozen=True, gc=False):
 
 
 class Rejection(Struct, frozen=True, gc=False):
-    """One event that was refused, with what is needed to repair and replay it. `index` is its place in the batch."""
+    """One event that was refused, with what is needed to repair and replay it. `index` is its place in the batch.
+
+    `event_id` and `uid` are canonical, None where there is none that can be read.
+    """
 
     index: int
     code: EventCode
     field: str
     raw: bytes
     event_id: str | None = None
+    uid: str | None = None
 
 
 class Arrival(Struct, frozen=True, gc=False):
@@ -92,7 +96,7 @@ class Arrival(Struct, frozen=True, gc=False):
 
     `device_id` is the device named by the cookie, else by the SDK, else freshly minted; None when cookies are neither
     read nor set (no Origin header). `contact_id` is the profile named by a validly signed `CurrentContact`, else None.
-    `indexes[i]` is the place in the batch of `events[i]`.
+    `indexes[i]` is the place in the batch of `events[i]`. `sent_at` is what the device's clock said, ms.
     """
 
     site: Site
@@ -105,6 +109,7 @@ class Arrival(Struct, frozen=True, gc=False):
     trust: Trust = Trust.BROWSER
     bot: bool = False
     user_agent: str = ""
+    sent_at: int | None = None
 
 
 class Outcome(Struct, frozen=True, gc=False):

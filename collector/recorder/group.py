@@ -79,6 +79,7 @@ def load(picture: Picture, arrivals: Sequence[Arrival]) -> None:
     wanted = {arrival.device_id for arrival in arrivals}
     _load_devices(picture, wanted)
     mentioned = {event.uid for arrival in arrivals for event in arrival.events}
+    mentioned |= {rejection.uid for arrival in arrivals for rejection in arrival.rejections}
     _load_uids(picture, mentioned | _youngest(picture, wanted))
     unknown = {uid for uid in mentioned if uid is not None and uid not in uids}
     if unknown:
@@ -134,8 +135,20 @@ def _record(picture: Picture, arrival: Arrival) -> Receipt:
 
 
 def _refuse(picture: Picture, arrival: Arrival, rejection: Rejection) -> Outcome:
-    """Keep what was refused before it came here, or is refused here."""
-    refused = Refused(rejection.code, rejection.field, rejection.raw, rejection.event_id)
+    """Keep what was refused before it came here, or is refused here; but nothing of the erased (R16)."""
+    if rejection.uid in picture.erased_uids:
+        return Outcome(rejection.index, rejection.event_id, "suppressed", "erased")
+    refused = Refused(
+        rejection.code,
+        rejection.field,
+        rejection.raw,
+        rejection.event_id,
+        arrival.sent_at,
+        arrival.device_id,
+        arrival.contact_id,
+        arrival.trust,
+        arrival.bot,
+    )
     picture.refused.setdefault(arrival.received_at, []).append(refused)
     return Outcome(rejection.index, rejection.event_id, "quarantined", rejection.code, rejection.field)
 
@@ -161,11 +174,11 @@ def _record_event(
     if uid in picture.erased_uids:
         return Outcome(index, event_id, "suppressed", "erased")
     leaf, warnings = None, event.warnings
+    clean = None if event.assertion is None else sanitise(event.assertion)
+    if clean is not None and is_erased(picture, event, clean.assertion):
+        return Outcome(index, event_id, "suppressed", "erased")
     is_visitor = not arrival.bot or picture.site.settings.bots == "include"
     if is_visitor:
-        clean = None if event.assertion is None else sanitise(event.assertion)
-        if clean is not None and is_erased(picture, event, clean.assertion):
-            return Outcome(index, event_id, "suppressed", "erased")
         if uid is not None:
             leaf = _leaf_of(picture, arrival, device_id, event, uid)
         if clean is not None or (uid is not None and marker_kind(event) is not None):

@@ -20,9 +20,9 @@ from collector import metrics
 from collector.domain.event import Arrival, EventCode, Receipt, Rejection
 from collector.recorder.group import raw_event, record_group
 from collector.recorder.memory import Memory
-from collector.store.consents import Consent, insert_consent
+from collector.store.consents import Consent
 from collector.store.database import Database
-from collector.store.erasure import Erasures
+from collector.store.erasure import Erasures, record_consent
 from collector.store.quarantine import Refused, insert_quarantine, purge_quarantine
 from collector.store.sites import replace_value
 
@@ -30,6 +30,7 @@ GROUP_EVENTS = 500
 REFUSAL_COUNTS_S = 1.0
 PURGE_INTERVAL_MS = 60_000
 PURGE_AFTER_ROWS = 1000
+PURGE_AFTER_BYTES = 10 * 1024 * 1024
 
 log = structlog.get_logger()
 
@@ -56,6 +57,22 @@ class _Waiting:
     answer: asyncio.Future[Receipt]
 
 
+@dataclass(slots=True)
+class _Growth:
+    """What came into the quarantine since it was last brought back to its bounds."""
+
+    rows: int = 0
+    size: int = 0
+
+    def add(self, rows: int, size: int) -> None:
+        self.rows += rows
+        self.size += size
+
+    @property
+    def is_much(self) -> bool:
+        return self.rows >= PURGE_AFTER_ROWS or self.size >= PURGE_AFTER_BYTES
+
+
 class Recorder:
     """Owns the queue and the task that empties it. `now` is ms UTC, `fresh_id` mints ids."""
 
@@ -79,7 +96,7 @@ class Recorder:
         self._stopping = False
         self._refused_at = -REFUSAL_COUNTS_S
         self._purged_at = 0
-        self._quarantined = 0  # since then
+        self._quarantined = _Growth()  # since then
         self.ready = True
 
     async def start(self) -> None:
@@ -116,18 +133,19 @@ class Recorder:
         self._wake.set()
         return await answer
 
-    async def quarantine_raw(self, site_id: int, received_at: int, code: str, raw: bytes) -> None:
+    async def quarantine_raw(self, site_id: int, received_at: int, refused: Refused) -> None:
         """Keep a body that could not be parsed at all. Raises `StorageUnavailable`."""
         try:
-            await self._database.write(insert_quarantine, site_id, received_at, [Refused(code, "", raw)])
-            self._quarantined += 1
+            await self._database.write(insert_quarantine, site_id, received_at, [refused])
         except DatabaseError as error:
             raise self._unavailable(error) from error
+        self._quarantined.add(1, len(refused.raw))
+        await self._maintain()  # there may be nothing but such bodies
 
     async def record_consent(self, site_id: int, consent: Consent) -> None:
         """Keep a visitor's decision. Raises `StorageUnavailable`."""
         try:
-            await self._database.write(insert_consent, site_id, consent)
+            await self._database.write(record_consent, site_id, consent, self._erasures)
         except DatabaseError as error:
             raise self._unavailable(error) from error
 
@@ -197,8 +215,10 @@ class Recorder:
             return
         self.ready = True
         metrics.count_receipts(receipts)
-        for (waiting, _), receipt in zip(group, receipts, strict=True):
-            self._quarantined += receipt.quarantined
+        for (waiting, arrival), receipt in zip(group, receipts, strict=True):
+            if receipt.quarantined:
+                kept = sum(len(rejection.raw) for rejection in arrival.rejections)
+                self._quarantined.add(receipt.quarantined, kept)
             if not waiting.answer.done():
                 waiting.answer.set_result(receipt)
 
@@ -250,8 +270,8 @@ class Recorder:
         now = self._now()
         try:
             await self._database.checkpoint_if_due()
-            if self._quarantined >= PURGE_AFTER_ROWS or now - self._purged_at >= PURGE_INTERVAL_MS:
-                self._purged_at, self._quarantined = now, 0
+            if self._quarantined.is_much or now - self._purged_at >= PURGE_INTERVAL_MS:
+                self._purged_at, self._quarantined = now, _Growth()
                 await self._database.write(purge_quarantine, now)
         except DatabaseError as error:
             self._unavailable(error)

@@ -39,8 +39,10 @@ CHECKPOINTS_BEFORE_GIVING_UP = 3
 CACHE_KIB = 4096  # of the writer; with 64 MiB hardly any of it is in the processor's own caches: a fifth more an event
 CACHED_STATEMENTS = 512  # look-ups and inserts exist in several sizes each; the driver itself would keep 128
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON")
+FORGET = "secure_delete=ON"  # what is deleted is overwritten where it stood; the default of Debian's SQLite only
 WRITER_PRAGMAS = (
     *SQLITE_PRAGMAS,
+    FORGET,
     "wal_autocheckpoint=0",
     f"journal_size_limit={WAL_LIMIT_BYTES}",
     f"cache_size=-{CACHE_KIB}",
@@ -190,15 +192,17 @@ class Database:
         """`scrub_now` in the writer's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self.scrub_now)
 
-    def scrub_now(self) -> bool:
-        """Remove the bytes of deleted rows from the file and from its log (R16); in the calling thread.
+    def scrub_now(self, *, rewrites: bool = False) -> bool:
+        """Remove the bytes of deleted rows from the files (R16); in the calling thread.
 
-        Rewrites the whole file, and nobody else writes meanwhile: about a second for each 100 MB. Returns whether the
-        log could be emptied too; a reader that will not end prevents that. Raises like `transact`.
+        In the file they were overwritten when they were deleted, so what is left of them is in the log, which is
+        emptied. `rewrites` also writes the whole file anew, a second for each 100 MB, in which nobody else can write.
+        Returns whether the log could be emptied; a reader that will not end prevents that. Raises like `transact`.
         """
         _, writer = self._open_writer()
         with self._alone():
-            execute(writer, "VACUUM")
+            if rewrites:
+                execute(writer, "VACUUM")
             return any(_empty_log(writer) for _ in range(CHECKPOINTS_BEFORE_GIVING_UP))
 
     @contextmanager

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, or_, select, update
 
+from collector.domain.mention import mentions_of
+from collector.domain.visit import fold_visit
+from collector.store.consents import Consent, insert_consent
 from collector.store.dialect import insert_on_conflict, insert_or_ignore
 from collector.store.prepared import Slot, fetch_by_ids, is_one_of
 from collector.store.profiles import fetch_cluster
@@ -22,7 +26,6 @@ from collector.store.schema import (
     identifiers,
     merges,
     profiles,
-    quarantine,
     retirements,
     sessions,
     tombstones,
@@ -31,6 +34,13 @@ from collector.store.schema import (
     user_identifications,
     visits,
 )
+from collector.store.traces import (
+    erase_naming_claims,
+    erase_naming_events,
+    erase_naming_quarantine,
+    fetch_alone,
+)
+from collector.store.visits import fetch_markers, save_fold
 
 
 def _tombstones(site: Slot, *hashes: Slot) -> Select[Any]:
@@ -83,31 +93,45 @@ class Erasures:
 def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, now: int) -> dict[str, int]:
     """Delete the whole cluster of `root`, its events and its quarantine rows; returns rows deleted by table.
 
-    What remains are tombstones. The bytes leave the files with `Database.scrub`, which the caller runs afterwards.
+    Also what others claimed of the person's identifiers, and the events of theirs that name them. What remains are
+    tombstones. The bytes leave the files with `Database.scrub`, which the caller runs afterwards.
     """
     leaves = [leaf for leaf, _ in fetch_cluster(conn, site_id, root)]
     spoken = set(conn.scalars(select(bindings.c.uid).where(_of(bindings, site_id, leaves))))
     spoken -= _leave_to_others(conn, site_id, leaves, spoken, erasures, now)
     used = set(conn.scalars(select(uids.c.device_id).where(uids.c.site_id == site_id, uids.c.uid.in_(spoken)))) - {None}
-    held = conn.execute(select(identifiers.c.kind, identifiers.c.value).where(_of(identifiers, site_id, leaves))).all()
-    claimed = [
-        pair
-        for table in (claims, retirements)
-        for pair in conn.execute(select(table.c.kind, table.c.value).where(_of(table, site_id, leaves))).all()
-    ]
-    erasures.insert(conn, site_id, "uid", spoken, now)
-    for kind in ("cid", "email"):
-        erasures.insert(conn, site_id, kind, [value for k, value in held if k == kind], now)
-    erased = {"quarantine": _erase_quarantine(conn, site_id, [*spoken, *(value for _, value in (*held, *claimed))])}
-    theirs = (events, user_identifications, sessions, traits, claims, retirements, identifiers, bindings, profiles)
-    for table in theirs:
+    named = _bury(conn, site_id, leaves, spoken, erasures, now)
+    mentions = mentions_of(spoken, named)
+    claimants, folded = erase_naming_claims(conn, site_id, leaves, named)
+    marked = user_identifications.c.visit_id
+    folded |= set(conn.scalars(select(marked).where(_of(user_identifications, site_id, leaves)))) - {None}
+    erased = {}
+    for table in (events, user_identifications, sessions, traits, claims, retirements, identifiers, bindings, profiles):
         erased[str(table.name)] = conn.execute(delete(table).where(_of(table, site_id, leaves))).rowcount
+    erased["events"] += erase_naming_events(conn, site_id, claimants, spoken, mentions)
     for table in (consents, uids):
         is_theirs = (table.c.site_id == site_id) & table.c.uid.in_(spoken)
         erased[str(table.name)] = conn.execute(delete(table).where(is_theirs)).rowcount
     journal = or_(merges.c.winner_id.in_(leaves), merges.c.loser_id.in_(leaves))
     erased["merges"] = conn.execute(delete(merges).where(merges.c.site_id == site_id, journal)).rowcount
-    return erased | _forget_devices(conn, site_id, used, spoken)
+    alone = used - _still_used(conn, site_id, used)
+    erased |= _forget_devices(conn, site_id, alone, spoken)
+    erased["quarantine"] = erase_naming_quarantine(conn, site_id, alone, leaves, mentions)
+    for visit_id in folded:  # those that are left: somebody else was in them too
+        save_fold(conn, site_id, visit_id, *fold_visit(fetch_markers(conn, site_id, visit_id)))
+    return erased
+
+
+def _bury(
+    conn: Connection, site_id: int, leaves: Sequence[str], spoken: Iterable[str], erasures: Erasures, now: int
+) -> set[tuple[str, str]]:
+    """Tombstones for what named the person now or earlier; returns that, and what they claimed and nobody else is."""
+    held = conn.execute(select(identifiers.c.kind, identifiers.c.value).where(_of(identifiers, site_id, leaves)))
+    theirs = {(kind, value) for kind, value in held} | fetch_alone(conn, site_id, leaves, retirements)
+    erasures.insert(conn, site_id, "uid", spoken, now)
+    for kind in ("cid", "email"):
+        erasures.insert(conn, site_id, kind, [value for k, value in theirs if k == kind], now)
+    return theirs | fetch_alone(conn, site_id, leaves, claims)
 
 
 def _leave_to_others(
@@ -128,9 +152,13 @@ def _leave_to_others(
     return shared
 
 
-def _forget_devices(conn: Connection, site_id: int, used: set[str], erased_uids: set[str]) -> dict[str, int]:
+def _still_used(conn: Connection, site_id: int, used: set[str]) -> set[str]:
+    """Devices that somebody else used too; asked after the UIDs of the person went."""
+    return set(conn.scalars(select(uids.c.device_id).where(uids.c.site_id == site_id, uids.c.device_id.in_(used))))
+
+
+def _forget_devices(conn: Connection, site_id: int, alone: set[str], erased_uids: set[str]) -> dict[str, int]:
     """Devices that nobody else used go, with their epochs and visits; the others forget the UIDs that were erased."""
-    shared = set(conn.scalars(select(uids.c.device_id).where(uids.c.site_id == site_id, uids.c.device_id.in_(used))))
     conn.execute(
         update(devices)
         .where(devices.c.site_id == site_id, devices.c.youngest_uid.in_(erased_uids))
@@ -138,7 +166,7 @@ def _forget_devices(conn: Connection, site_id: int, used: set[str], erased_uids:
     )
     erased = {}
     for table in (devices, boundaries, visits):
-        is_theirs = (table.c.site_id == site_id) & table.c.device_id.in_(used - shared)
+        is_theirs = (table.c.site_id == site_id) & table.c.device_id.in_(alone)
         erased[str(table.name)] = conn.execute(delete(table).where(is_theirs)).rowcount
     return erased
 
@@ -147,11 +175,9 @@ def _of(table: Table, site_id: int, leaves: Sequence[str]) -> ColumnElement[bool
     return (table.c.site_id == site_id) & table.c.profile_id.in_(leaves)
 
 
-def _erase_quarantine(conn: Connection, site_id: int, values: Sequence[str]) -> int:
-    """Refused events that carry one of the person's UIDs or identifiers in their raw bytes."""
-    needles = [text.lower().encode() for text in values]
-    rows = conn.execute(
-        select(quarantine.c.quarantine_id, quarantine.c.raw).where(quarantine.c.site_id == site_id)
-    ).all()
-    doomed = [row_id for row_id, raw in rows if any(needle in raw.lower() for needle in needles)]
-    return conn.execute(delete(quarantine).where(quarantine.c.quarantine_id.in_(doomed))).rowcount if doomed else 0
+def record_consent(conn: Connection, site_id: int, consent: Consent, erasures: Erasures) -> None:
+    """Keep a decision; without its UID if that one was erased, for it stays erased."""
+    uid = consent.uid
+    if uid is not None and erasures.find(conn, site_id, "uid", [uid]):
+        consent = replace(consent, uid=None)
+    insert_consent(conn, site_id, consent)

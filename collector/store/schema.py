@@ -285,7 +285,14 @@ quarantine = Table(
     Column("field", Text, nullable=False),
     Column("event_id", Id),
     Column("raw", LargeBinary, nullable=False),
+    Column("sent_at", BigInteger),  # from here on: what recording it later needs to know of the request
+    Column("device_id", Id),
+    Column("contact_id", Id),
+    Column("trust", SmallInteger, nullable=False),
+    Column("bot", Boolean, nullable=False),
+    Column("tries", Integer, nullable=False),  # to record it later, in vain
     Index("quarantine_by_site", "site_id", "quarantine_id"),
+    sqlite_autoincrement=True,  # operators write down ids: one that is gone must not come back as another row's
 )
 
 consents = Table(  # what visitors decided; a denial is kept without a UID

@@ -11,8 +11,10 @@ from aiohttp import hdrs, web
 from msgspec.structs import replace
 
 from collector.domain.event import Arrival, Event, Receipt, Trust
+from collector.domain.quarantine import MAX_RAW_BYTES
 from collector.domain.site import Site
 from collector.recorder import QueueFull, StorageUnavailable
+from collector.store.quarantine import Refused
 from collector.web.admission import Visitor, admit, check_form, find_site, read_payload
 from collector.web.bots import is_prefetch, read_agent
 from collector.web.cookies import CURRENT_CONTACT, GLOBAL_VISIT
@@ -20,7 +22,7 @@ from collector.web.edge import EDGE, Edge
 from collector.web.errors import Refusal
 from collector.web.verdict import Verdict
 from collector.wire.batch import Batch, RequestError
-from collector.wire.native import MAX_RAW_BYTES, parse_batch
+from collector.wire.native import parse_batch
 from collector.wire.warnings import IDENTIFY_RATE_LIMITED
 
 
@@ -44,7 +46,7 @@ async def take_batch(edge: Edge, request: web.Request) -> web.StreamResponse:
         receipt = await record(edge, request, read, lambda: parse_batch(data, now).count)
     except Refusal as refusal:
         if refusal.code == "malformed_json":
-            await edge.recorder.quarantine_raw(site.site_id, now, refusal.code, data[:MAX_RAW_BYTES])
+            await edge.recorder.quarantine_raw(site.site_id, now, keep_request(visitor, refusal.code, data))
         raise
     cookies = fresh_cookies(edge, visitor, receipt, now) if visitor.origin is not None else ()
     return Verdict(visitor.entry.headers[visitor.origin], receipt_body(receipt), cookies, now)
@@ -56,6 +58,18 @@ def read_batch(data: bytes, now: int, site: Site) -> Batch:
     if type(batch) is RequestError:
         raise Refusal(batch.code, events=batch.count)
     return cast("Batch", batch)
+
+
+def keep_request(visitor: Visitor, code: str, data: bytes) -> Refused:
+    """A request that could not be parsed, for the quarantine: its beginning, and whose browser sent it."""
+    device, contact = visitor.device, visitor.contact
+    return Refused(
+        code,
+        "",
+        data[:MAX_RAW_BYTES],
+        device_id=device.value if device else None,
+        contact_id=contact.value if contact else None,
+    )
 
 
 def make_arrival(edge: Edge, request: web.Request, visitor: Visitor, batch: Batch, now: int) -> Arrival:
@@ -76,7 +90,7 @@ def make_arrival(edge: Edge, request: web.Request, visitor: Visitor, batch: Batc
     is_bot = agent.is_bot or is_prefetch(request.headers)
     return Arrival(
         visitor.entry.site, now, device_id, contact_id, events, batch.indexes, batch.rejections, Trust.BROWSER, is_bot,
-        agent.text,
+        agent.text, batch.sent_at,
     )  # fmt: skip
 
 

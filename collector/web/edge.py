@@ -10,6 +10,7 @@ from aiohttp import web
 
 from collector.domain.event import Arrival, Receipt
 from collector.store.consents import Consent
+from collector.store.quarantine import Refused
 from collector.web.body import Patience
 from collector.web.cookies import CookieJar
 from collector.web.limits import Limits
@@ -31,7 +32,7 @@ class Recording(Protocol):
     async def record_later(self, read: Callable[[], Arrival]) -> Receipt:
         """`record` for a request that `read` parses when its turn comes, and raises what `read` raises."""
 
-    async def quarantine_raw(self, site_id: int, received_at: int, code: str, raw: bytes) -> None:
+    async def quarantine_raw(self, site_id: int, received_at: int, refused: Refused) -> None:
         """Keep a body that could not be parsed."""
 
     async def record_consent(self, site_id: int, consent: Consent) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 import msgspec
 
 from collector.domain.event import Event, EventCode, Rejection
+from collector.domain.quarantine import MAX_RAW_BYTES
 from collector.domain.recognition import born_at
 from collector.wire.asserting import find_wrong_type, read_assertion
 from collector.wire.batch import Batch, RequestError
@@ -26,7 +27,6 @@ MAX_EVENTS = 500
 MAX_EVENT_BYTES = 32 * 1024  # of the event written compactly, however it was spelled
 MAX_DEPTH = 32  # the event itself is 1
 MAX_KEYS = 1_000
-MAX_RAW_BYTES = 64 * 1024  # of a rejected event
 
 _MODEST_BYTES = 4_000  # a body and a URL no longer than this break no limit, unless that of depth
 
@@ -229,5 +229,5 @@ def reject(index: int, raw: Any, code: EventCode, field: str) -> Rejection:
         text = encode(raw)
     except (RecursionError, OverflowError):  # too deep to be written, or an integer of more than 64 bits
         text = encode(quote_big_integers(prune(raw, 2 * MAX_DEPTH)))
-    event_id = parse_id(raw.get("event_id")) if type(raw) is dict else None
-    return Rejection(index, code, field, text[:MAX_RAW_BYTES], event_id)
+    event_id, uid = (parse_id(raw.get("event_id")), parse_id(raw.get("uid"))) if type(raw) is dict else (None, None)
+    return Rejection(index, code, field, text[:MAX_RAW_BYTES], event_id, uid)

@@ -20,6 +20,7 @@ from collector import metrics
 from collector.domain.event import Arrival, Outcome, Receipt
 from collector.domain.site import Site, SiteSettings
 from collector.store.consents import Consent
+from collector.store.quarantine import Refused
 from collector.web.body import Patience
 from collector.web.cookies import CookieJar
 from collector.web.deadlines import Listener
@@ -81,9 +82,9 @@ class RememberingRecorder:
     async def record_later(self, read: Callable[[], Arrival]) -> Receipt:
         return await self.record(read())
 
-    async def quarantine_raw(self, site_id: int, received_at: int, code: str, raw: bytes) -> None:
+    async def quarantine_raw(self, site_id: int, received_at: int, refused: Refused) -> None:
         await self._may_fail()
-        self.raw.append((site_id, code, raw))
+        self.raw.append((site_id, refused.code, refused.raw))
 
     async def record_consent(self, site_id: int, consent: Consent) -> None:
         await self._may_fail()

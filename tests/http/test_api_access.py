@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.http_transport import ORIGIN
 
 OTHER_SECRET = "rsk_of-somebody-else"
 SOMEBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
-ADDRESSES = [(method, path.replace("{profile_id}", SOMEBODY).replace("{merge_id}", "1")) for method, path, _ in ROUTES]
+ADDRESSES = [(method, re.sub(r"\{\w+\}", SOMEBODY, path.replace("{merge_id}", "1"))) for method, path, _ in ROUTES]
 WRONG_KEYS = {
     "none": {},
     "unknown": {"Authorization": "Bearer rsk_unknown"},

@@ -1,4 +1,4 @@
-"""Everything at the edge but batches: preflights, consent, pixel, SDK, health; and what every route has in common."""
+"""Everything at the edge but batches: preflights, consent, pixel, SDK, health."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import brotli
 import pytest
 
 from collector.recorder import StorageUnavailable
-from collector.web.routes import make_web_app
 from collector.web.sdk_file import integrity_of
 from tests.http.edge_place import (
     ORIGIN,
@@ -269,49 +268,3 @@ async def test_everything_lies_below_the_prefix() -> None:
         place.url = root
         assert (await place.ask("GET", "/healthz")).status == 404
         assert (await place.sends(event())).status == 404
-
-
-ROUTES = sorted(
-    (route.method, route.resource.canonical)
-    for route in make_web_app().router.routes()
-    if route.resource is not None and not route.resource.canonical.startswith("/api/")
-)
-MINE = {
-    ("GET", "/healthz"),
-    ("GET", "/metrics"),
-    ("GET", "/readyz"),
-    ("GET", "/sdk.js"),
-    ("GET", "/sdk/version.json"),
-    ("GET", "/sdk/{version}/sdk.js"),
-    ("GET", "/v1/pixel.gif"),
-    ("OPTIONS", "/v1/collect"),
-    ("OPTIONS", "/v1/consent"),
-    ("POST", "/v1/collect"),
-    ("POST", "/v1/consent"),
-}
-
-
-def test_every_route_of_the_browser_surface_is_looked_at_below() -> None:
-    assert {(method, path) for method, path in ROUTES if method != "HEAD"} == MINE
-
-
-@pytest.mark.parametrize(("method", "path"), ROUTES)
-async def test_every_reply_has_the_headers_that_keep_it_harmless(place: Place, method: str, path: str) -> None:
-    address = path.replace("{version}", "1.2.3")
-    for query in (f"?site={KEY}", "?site=nobody"):
-        reply = await place.ask(method, address + query, {"Origin": ORIGIN} | PLAIN)
-        assert reply.headers["X-Content-Type-Options"] == "nosniff"
-        assert reply.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
-        assert reply.headers["Server"] == "regulars", "which software, of which version, is nobody's business"
-        is_script = address.endswith("sdk.js") and reply.status == 200
-        assert reply.headers["Cache-Control"].startswith("public" if is_script else "no-store")
-
-
-@pytest.mark.parametrize(("method", "path"), ROUTES)
-async def test_no_route_takes_an_endless_body(place: Place, method: str, path: str) -> None:
-    reply = await place.ask(
-        method, path.replace("{version}", "1.2.3") + f"?site={KEY}", {"Origin": ORIGIN} | PLAIN, b"x" * 700_000
-    )
-    assert reply.status < 500
-    if method == "POST":
-        assert refused(reply).code == "body_too_large"

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
 from collector.store import database as database_module
 from collector.store import schema
+from collector.store.consents import Consent
 from collector.store.database import Database
+from collector.store.erasure import record_consent
 from collector.store.migrate import migrate
-from collector.store.people import erase_profile, find_profile
+from collector.store.people import erase_profile, fetch_explanation, find_profile
 from collector.store.quarantine import Refused, insert_quarantine
 from collector.store.schema import id_bytes
 from tests.stage import Browser, Stage
@@ -229,6 +234,39 @@ async def test_the_bytes_leave_the_file_and_its_log(stage: Stage, transport: Sto
     await stage.person(cid=BOB)
 
 
+@pytest.mark.parametrize("forgets", [True, False], ids=["as it is", "without secure_delete"])
+async def test_the_bytes_leave_every_page_although_the_file_is_not_rewritten(
+    migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgets: bool
+) -> None:
+    """Enough people, e-mails in random order and changes for pages to be split, moved and freed."""
+    if not forgets:
+        pragmas = (*database_module.WRITER_PRAGMAS, "secure_delete=OFF")
+        monkeypatch.setattr(database_module, "WRITER_PRAGMAS", pragmas)
+    path = tmp_path / "many.db"
+    shutil.copy(migrated_file, path)
+    database = Database(f"sqlite:///{path}")
+    transport = StoreTransport(database, add_site(database, "shop"))
+    stage, chance = Stage(transport), random.Random(4711)
+    people = [(f"{chance.getrandbits(48):012x}-c", f"{chance.getrandbits(48):012x}@shop.example") for _ in range(150)]
+    for _ in range(2):
+        for cid, email in chance.sample(people, len(people)):
+            browser = stage.browser()
+            browser.offline = True
+            await browser.says(cid, email, city=f"{email} lives in {'x' * chance.randrange(300)}")
+            await browser.tracks(title=email, extra={"long": "y" * chance.choice((10, 100, 9_000))})
+            await browser.sends()
+    database._checkpoint()
+    gone = chance.sample(people, 40)
+    for cid, _ in gone:
+        erase(transport, stage.now + 1, cid)
+    assert database.scrub_now()
+    database.close_now()
+    residues = [text for person in gone for text in person if files_holding(path, text)]
+    assert (residues == []) == forgets, residues
+    left = [email for _, email in people if files_holding(path, email)]
+    assert len(left) >= len(people) - len(gone)
+
+
 async def test_a_reader_that_will_not_end_is_reported_and_the_next_scrub_finishes(impatient: StoreTransport) -> None:
     stage = Stage(impatient)
     await ada_lives(stage)
@@ -253,3 +291,162 @@ async def test_recording_goes_on_after_a_scrub_by_another_process(stage: Stage, 
     await browser.tracks("cart", "add")
     assert "cart/add" in (await stage.person(cid=BOB)).events.values()
     assert files_holding(transport.database.path, ADA_EMAIL) == []
+
+
+# ---- where no key leads ----
+
+BOT_EMAIL = "ada.lovelace%40analytical.example"
+
+
+async def test_events_without_a_profile_that_name_the_person_go_and_others_stay(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    browser = await ada_lives(stage)
+    stranger = stage.browser()
+
+    def arrives_from_a_bot(event: dict[str, object]) -> None:
+        letter = stage.browser().letter([event])
+        transport.record(replace(transport.arrival(letter), bot=True))
+
+    theirs = [
+        browser.stamp("page", "view"),
+        stranger.stamp("page", "view", url=f"https://shop.example/?mail={BOT_EMAIL}"),
+        stranger.stamp("mail", "open", extra={"to": [ADA_EMAIL.upper()]}),
+        stranger.stamp("page", "view", extra={"cid": ADA}),
+    ]
+    others = [stranger.stamp("page", "view"), stranger.stamp("mail", "open", extra={"to": BOB_EMAIL})]
+    for event in [*theirs, *others]:
+        arrives_from_a_bot(event)
+    erase(transport, stage.now)
+    left = rows_naming(transport.database.read_now(rows_of), *(id_bytes(str(event["event_id"])) for event in theirs))
+    assert left == []
+    kept = select(schema.events.c.event_id).where(schema.events.c.profile_id.is_(None))
+    assert set(transport.database.read_now(lambda conn: list(conn.scalars(kept)))) == {
+        event["event_id"] for event in others
+    }
+
+
+async def test_what_others_claimed_of_the_person_goes_with_the_events_that_say_it(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    await ada_lives(stage)
+    bob = await bob_lives(stage)
+    for _ in range(2):
+        claim = await bob.says(BOB, ADA_EMAIL)  # row 12: only a claim
+    hint = await bob.informs(ADA_EMAIL)
+    before = await stage.person(cid=BOB)
+    assert {claim, hint} <= before.events.keys()
+    assert before.claimed_emails == {ADA_EMAIL}
+    erase(transport, stage.now)
+    assert rows_naming(transport.database.read_now(rows_of), ADA.encode(), ADA_EMAIL.encode()) == []
+    after = await stage.person(cid=BOB)
+    assert (after.claimed_emails, after.email, after.traits) == (frozenset(), BOB_EMAIL, before.traits)
+    assert list(after.events.values()) == ["product/view", "user/sign_in"]
+    assert transport.database.read_now(fetch_explanation, 1, after.profile_id) is not None
+
+
+async def test_an_identifier_that_is_somebody_elses_is_not_taken_from_them(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    """Ada only claimed Bob's e-mail: nothing of Bob is erased or suppressed with her."""
+    bob = await bob_lives(stage)
+    ada = await ada_lives(stage)
+    await ada.says(ADA, BOB_EMAIL)
+    raw = f'{{"email":"{BOB_EMAIL}"}}'.encode()
+    transport.database.transact(insert_quarantine, 1, stage.now, [Refused("too_deep", "", raw)])
+    before = await stage.person(cid=BOB)
+    bob.offline = True
+    await bob.says(BOB, BOB_EMAIL)
+    assert erase(transport, stage.now + 1)["quarantine"] == 0
+    assert await stage.person(cid=BOB) == before
+    assert (await bob.sends()).accepted == 1
+
+
+async def test_an_earlier_email_is_buried_too(stage: Stage, transport: StoreTransport) -> None:
+    browser = await ada_lives(stage)
+    uid, later = browser.uid, "ada.king@analytical.example"
+    await transport.assert_from_server(uid, ADA, later, stage.now)
+    assert (await stage.person(cid=ADA)).email == later
+    late = stage.browser()
+    late.offline = True
+    await late.submits(ADA_EMAIL)
+    stage.passes(minutes=1)
+    erase(transport, stage.now)
+    assert (await late.sends()).suppressed == 1
+    assert rows_naming(transport.database.read_now(rows_of), ADA_EMAIL.encode(), later.encode()) == []
+
+
+async def test_a_bots_event_of_before_is_suppressed_like_any_other(stage: Stage, transport: StoreTransport) -> None:
+    await ada_lives(stage)
+    reader = stage.browser()
+    letter = reader.letter([reader.stamp("mail", "open", email=ADA_EMAIL)])
+    stage.passes(minutes=1)
+    erase(transport, stage.now)
+    (receipt,) = transport.record(replace(transport.arrival(letter), bot=True))
+    assert receipt.suppressed == 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        rb'{"events":[{"email":"\u0061da.lovelace@analytical.example"',
+        b'{"events":[{"url":"/?m=' + BOT_EMAIL.encode() + b'"',
+        b'{"customer_id":"' + ADA.upper().encode() + b'"}',
+    ],
+)
+async def test_refused_bytes_are_found_however_they_are_written(
+    stage: Stage, transport: StoreTransport, raw: bytes
+) -> None:
+    await ada_lives(stage)
+    rows = [Refused("malformed_json", "", raw), Refused("malformed_json", "", b'{"events":[{"email":"a@b.example"')]
+    transport.database.transact(insert_quarantine, 1, stage.now, rows)
+    assert erase(transport, stage.now)["quarantine"] == 1
+
+
+async def test_refused_events_of_the_persons_own_browser_go_whatever_is_in_them(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    browser = await ada_lives(stage)
+    bob = await bob_lives(stage)
+    for sender in (browser, bob):
+        sent = replace(transport.arrival(sender.letter([{"event_id": "nonsense"}])), contact_id=sender.contact_cookie)
+        transport.record(sent)
+    assert erase(transport, stage.now)["quarantine"] == 1
+    (kept,) = transport.database.read_now(lambda conn: conn.execute(select(schema.quarantine.c.device_id)).all())
+    assert kept.device_id == bob.device_cookie
+
+
+async def test_a_visit_that_somebody_else_was_in_too_is_told_without_the_person(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    browser = await bob_lives(stage)
+    visit = browser.visit
+    await browser.signs_out()
+    await browser.resets()
+    await browser.says(ADA, ADA_EMAIL)
+    assert (await transport.look_at_visit(visit))[1] == [(BOB, False), (ADA, True)]
+    erase(transport, stage.now)
+    assert await transport.look_at_visit(visit) == ("Recognized", [(BOB, False)])
+
+
+async def test_consent_given_by_an_erased_uid_is_kept_without_it(stage: Stage, transport: StoreTransport) -> None:
+    browser = await ada_lives(stage)
+    consent = Consent(browser.uid, "granted", stage.now, stage.now)
+    transport.database.transact(record_consent, 1, consent, transport.erasures)
+    assert erase(transport, stage.now)["consents"] == 1
+    other = stage.browser().uid
+    for uid in (browser.uid, other):
+        again = Consent(uid, "granted", stage.now, stage.now)
+        transport.database.transact(record_consent, 1, again, transport.erasures)
+    kept = transport.database.read_now(lambda conn: list(conn.scalars(select(schema.consents.c.uid))))
+    assert kept == [None, other]
+
+
+async def test_a_refused_event_of_an_erased_uid_is_not_kept(stage: Stage, transport: StoreTransport) -> None:
+    browser, bob = await ada_lives(stage), await bob_lives(stage)
+    erase(transport, stage.now)
+    stage.passes(days=1)
+    for sender, outcome in ((browser, (0, 1)), (bob, (1, 0))):
+        await sender.tracks(dims="no object", title=ADA_EMAIL)
+        assert sender.last_answer is not None
+        assert (sender.last_answer.quarantined, sender.last_answer.suppressed) == outcome

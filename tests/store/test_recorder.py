@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -23,8 +24,10 @@ from collector.recorder.group import record_group
 from collector.store import database as database_module
 from collector.store import driver
 from collector.store import events as events_module
+from collector.store import quarantine as quarantine_module
 from collector.store.consents import Consent
 from collector.store.database import Database
+from collector.store.quarantine import Refused
 from collector.store.schema import id_text
 from tests.stage import Browser, Stage
 from tests.store_transport import StoreTransport
@@ -377,8 +380,40 @@ async def test_caller_who_gives_up_does_not_hurt_the_others(
 
 
 async def test_body_that_could_not_be_parsed_is_kept(recorder: Recorder, database: Database) -> None:
-    await recorder.quarantine_raw(1, 1_000, "malformed_json", b"\xff{")
+    await recorder.quarantine_raw(1, 1_000, Refused("malformed_json", "", b"\xff{"))
     assert quarantined(database) == [("malformed_json", b"\xff{")]
+
+
+@pytest.mark.parametrize("bound", ["rows", "bytes"])
+async def test_nothing_but_such_bodies_keep_within_the_bounds_too(
+    recorder: Recorder, database: Database, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    """Looked after before the next minute: once so many rows, or so many bytes, have come."""
+    monkeypatch.setattr(queue_module, "PURGE_INTERVAL_MS", 10**12)
+    monkeypatch.setattr(queue_module, "PURGE_AFTER_ROWS", 5 if bound == "rows" else 10**6)
+    monkeypatch.setattr(queue_module, "PURGE_AFTER_BYTES", 50 if bound == "bytes" else 10**9)
+    monkeypatch.setattr(quarantine_module, "MAX_ROWS", 3 if bound == "rows" else 10**6)
+    monkeypatch.setattr(quarantine_module, "MAX_BYTES", 30 if bound == "bytes" else 10**9)
+    sizes = []
+    for number in range(12):
+        await recorder.quarantine_raw(1, 1_000, Refused("malformed_json", "", b"{%9d" % number))
+        sizes.append(len(quarantined(database)))
+    assert max(sizes) <= 8, sizes
+    assert sizes[4] == sizes[9] == 3, sizes
+
+
+async def test_refused_events_keep_within_the_bounds_without_waiting_for_the_next_minute(
+    recorder: Recorder, database: Database, transport: StoreTransport, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_module, "PURGE_INTERVAL_MS", 10**12)
+    monkeypatch.setattr(queue_module, "PURGE_AFTER_BYTES", 1_000)
+    monkeypatch.setattr(quarantine_module, "MAX_BYTES", 1_000)
+    for _ in range(5):
+        arrival = await request(browser, transport)
+        rejections = tuple(Rejection(index, EventCode.TOO_DEEP, "", b"x" * 300) for index in range(1, 4))
+        assert (await recorder.record(replace(arrival, indexes=(0,), rejections=rejections))).quarantined == 3
+    await recorder.stop()
+    assert len(quarantined(database)) <= 6, "3 fit, and 900 bytes may come before they are looked at"
 
 
 async def test_decision_about_consent_is_kept(

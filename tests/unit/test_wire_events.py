@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from collector.domain.event import Event, EventCode, Rejection
+from collector.domain.quarantine import MAX_RAW_BYTES
 from collector.wire.batch import Batch
-from collector.wire.native import MAX_DEPTH, MAX_EVENT_BYTES, MAX_KEYS, MAX_RAW_BYTES, parse_batch
+from collector.wire.native import MAX_DEPTH, MAX_EVENT_BYTES, MAX_KEYS, parse_batch
 from tests.unit.wire_samples import DEVICE, NOW, PAGE, UID, VISIT, batch, event
 
 

@@ -8,6 +8,14 @@ from __future__ import annotations
 from collector.web.api.identify import post_identification
 from collector.web.api.merges import delete_apart, get_apart, get_merges, post_reversal
 from collector.web.api.profiles import delete_profile, find_one, get_events, get_explanation, get_profile
+from collector.web.api.quarantine import (
+    delete_row,
+    delete_rows,
+    get_quarantine,
+    get_quarantined,
+    post_replay,
+    post_replays,
+)
 
 # Method, path behind the prefix, handler.
 ROUTES = (
@@ -21,4 +29,10 @@ ROUTES = (
     ("GET", "/api/v1/apart", get_apart),
     ("DELETE", "/api/v1/apart/{merge_id}", delete_apart),
     ("POST", "/api/v1/identify", post_identification),
+    ("GET", "/api/v1/quarantine", get_quarantine),
+    ("DELETE", "/api/v1/quarantine", delete_rows),
+    ("POST", "/api/v1/quarantine/replay", post_replays),
+    ("GET", "/api/v1/quarantine/{quarantine_id}", get_quarantined),
+    ("DELETE", "/api/v1/quarantine/{quarantine_id}", delete_row),
+    ("POST", "/api/v1/quarantine/{quarantine_id}/replay", post_replay),
 )

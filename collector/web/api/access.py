@@ -30,6 +30,7 @@ from collector.web.replies import answer_refusal
 HEADERS = {**JSON, "Cross-Origin-Resource-Policy": "same-origin"}
 MORE_MEANINGS = {
     "invalid_parameter": Meaning(400, "A parameter is missing or wrong."),
+    "correction_needed": Meaning(409, "What was kept cannot be read as JSON; send a corrected version of it."),
     "id_conflict": Meaning(409, "Another event has this id."),
     "already_reversed": Meaning(409, "This merge has been undone already."),
     "merge_has_dependents": Meaning(409, "Other merges rest on this one: undo those first, in the order given."),

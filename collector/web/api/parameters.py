@@ -19,6 +19,7 @@ KINDS = ("cid", "email", "uid")
 
 _is_number = re.compile(r"[0-9]{1,9}").fullmatch
 _is_merge_id = re.compile(r"[0-9]{1,19}").fullmatch
+_is_moment = re.compile(r"[0-9]{1,15}", re.ASCII).fullmatch
 _is_cursor = re.compile(rb"-?[0-9]{1,19}(?:\.-?[0-9]{1,19})*").fullmatch
 
 
@@ -68,6 +69,26 @@ def read_limit(request: web.Request) -> int:
     if not _is_number(text) or not 1 <= int(text) <= MAX_LIMIT:
         raise Problem("invalid_parameter", "limit", f"limit is not a whole number from 1 to {MAX_LIMIT}.")
     return int(text)
+
+
+def read_moment(request: web.Request, name: str) -> int | None:
+    """A time of the query, ms UTC, None where it is not given. Raises `Problem`."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    if not _is_moment(text):
+        raise Problem("invalid_parameter", name, f"{name} is not a time in milliseconds since 1970 UTC.")
+    return int(text)
+
+
+def refuse_others(request: web.Request, *known: str) -> None:
+    """Where a mistyped filter would reach too much: refuse unknown and repeated parameters. Raises `Problem`."""
+    for name in request.query:
+        if name not in known or len(request.query.getall(name)) > 1:
+            # The name is what was sent, and is repeated only where it is one of ours.
+            field = name if name in known else None
+            listed = ", ".join(known) or "none"
+            raise Problem("invalid_parameter", field, f"The parameters of this address are: {listed}; each once.")
 
 
 def read_start(request: web.Request, parts: int) -> tuple[int, ...] | None:

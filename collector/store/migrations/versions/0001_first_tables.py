@@ -143,7 +143,14 @@ def upgrade() -> None:
         sa.Column("field", sa.Text(), nullable=False),
         sa.Column("event_id", sa.LargeBinary(length=16), nullable=True),
         sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.Column("sent_at", sa.BigInteger(), nullable=True),
+        sa.Column("device_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("contact_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("trust", sa.SmallInteger(), nullable=False),
+        sa.Column("bot", sa.Boolean(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("quarantine_id"),
+        sqlite_autoincrement=True,
     )
     op.create_index("quarantine_by_site", "quarantine", ["site_id", "quarantine_id"], unique=False)
     op.create_table(

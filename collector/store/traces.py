@@ -1,0 +1,96 @@
+"""Where somebody is named in rows that are not theirs: what erasure has to look for, as no key leads there (R16)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, or_, select, tuple_
+
+from collector.domain.mention import Mentions
+from collector.store.quarantine import walk_quarantine
+from collector.store.schema import claims, events, identifiers, quarantine, user_identifications
+
+Named = Collection[tuple[str, str]]  # (kind, value) as stored
+ROWS_AT_ONCE = 1000
+
+
+def fetch_alone(conn: Connection, site_id: int, leaves: Sequence[str], table: Table) -> set[tuple[str, str]]:
+    """The identifiers (kind, value) in the leaves' rows of `table`, without what is known to be somebody else's."""
+    owner = (identifiers.c.site_id == site_id, identifiers.c.profile_id.not_in(leaves))
+    same = (identifiers.c.kind == table.c.kind, identifiers.c.value == table.c.value)
+    mine = (table.c.site_id == site_id, table.c.profile_id.in_(leaves))
+    query = select(table.c.kind, table.c.value).where(*mine, ~select(identifiers.c.value).where(*owner, *same).exists())
+    return {(kind, value) for kind, value in conn.execute(query)}
+
+
+def erase_naming_claims(
+    conn: Connection, site_id: int, leaves: Sequence[str], named: Named
+) -> tuple[set[str], set[str]]:
+    """Delete what other people claimed of these identifiers; the leaves that did so, and the visits to fold again."""
+    if not named:
+        return set(), set()
+    values = [value for _, value in named]
+    by_claim = and_(
+        claims.c.site_id == site_id,
+        claims.c.profile_id.not_in(leaves),
+        tuple_(claims.c.kind, claims.c.value).in_(list(named)),
+    )
+    table = user_identifications
+    by_hint = and_(table.c.site_id == site_id, table.c.profile_id.not_in(leaves), table.c.identity_id.in_(values))
+    claimants = set(conn.scalars(select(claims.c.profile_id).where(by_claim)))
+    hints = conn.execute(select(table.c.profile_id, table.c.visit_id).where(by_hint)).all()
+    conn.execute(delete(claims).where(by_claim))
+    conn.execute(delete(table).where(by_hint))
+    return claimants | {leaf for leaf, _ in hints}, {visit_id for _, visit_id in hints if visit_id is not None}
+
+
+def erase_naming_events(
+    conn: Connection, site_id: int, claimants: Collection[str], spoken: Collection[str], mentions: Mentions
+) -> int:
+    """Delete events of nobody (bots, pixels) and of `claimants` that name the person; returns how many.
+
+    An event of nobody counts also where it carries one of the UIDs `spoken`.
+    """
+    doomed = [
+        row.row_id
+        for leaf in (None, *claimants)
+        for row in _walk_events(conn, site_id, leaf)
+        if row.uid in spoken or mentions(f"{row.url or ''} {row.body}".encode())
+    ]
+    return _delete(conn, events.c.row_id, doomed)
+
+
+def _walk_events(conn: Connection, site_id: int, leaf: str | None) -> Iterator[Any]:
+    """The events of one leaf, or of nobody, by the index, some at a time."""
+    columns = (events.c.row_id, events.c.occurred_at, events.c.uid, events.c.url, events.c.body)
+    of_leaf = events.c.profile_id.is_(None) if leaf is None else events.c.profile_id == leaf
+    beyond: ColumnElement[bool] | None = None
+    while True:
+        query = select(*columns).where(events.c.site_id == site_id, of_leaf)
+        if beyond is not None:
+            query = query.where(beyond)
+        rows = conn.execute(query.order_by(events.c.occurred_at, events.c.row_id).limit(ROWS_AT_ONCE)).all()
+        yield from rows
+        if len(rows) < ROWS_AT_ONCE:
+            return
+        at, row_id = rows[-1].occurred_at, rows[-1].row_id
+        beyond = or_(events.c.occurred_at > at, and_(events.c.occurred_at == at, events.c.row_id > row_id))
+
+
+def erase_naming_quarantine(
+    conn: Connection, site_id: int, devices: Collection[str], contacts: Collection[str], mentions: Mentions
+) -> int:
+    """Delete refused events that name the person, or came from a browser of theirs; returns how many."""
+    doomed = [
+        kept.quarantine_id
+        for kept in walk_quarantine(conn, site_id)
+        if kept.device_id in devices or kept.contact_id in contacts or mentions(kept.raw or b"")
+    ]
+    return _delete(conn, quarantine.c.quarantine_id, doomed)
+
+
+def _delete(conn: Connection, key: Column[int], doomed: Sequence[int]) -> int:
+    for start in range(0, len(doomed), ROWS_AT_ONCE):
+        conn.execute(delete(key.table).where(key.in_(doomed[start : start + ROWS_AT_ONCE])))
+    return len(doomed)
