@@ -89,6 +89,8 @@ def _replay_event(
     (receipt,) = record_group(conn, [arrival], now, fresh_id, erasures)
     if receipt.duplicate:
         return "duplicate", "duplicate", ""
+    if receipt.quarantined:  # another collector stored the id in this very moment
+        return "quarantined", receipt.outcomes[0].code, receipt.outcomes[0].field
     return ("suppressed", "erased", "") if receipt.suppressed else ("stored", "", "")
 
 

@@ -409,11 +409,13 @@ async def test_refused_events_of_the_persons_own_browser_go_whatever_is_in_them(
     browser = await ada_lives(stage)
     bob = await bob_lives(stage)
     for sender in (browser, bob):
-        sent = replace(transport.arrival(sender.letter([{"event_id": "nonsense"}])), contact_id=sender.contact_cookie)
-        transport.record(sent)
-    assert erase(transport, stage.now)["quarantine"] == 1
-    (kept,) = transport.database.read_now(lambda conn: conn.execute(select(schema.quarantine.c.device_id)).all())
-    assert kept.device_id == bob.device_cookie
+        arrival = transport.arrival(sender.letter([{"event_id": "nonsense"}]))
+        transport.record(replace(arrival, contact_id=None))
+        transport.record(replace(arrival, device_id=None, contact_id=sender.contact_cookie))
+    assert erase(transport, stage.now)["quarantine"] == 2
+    query = select(schema.quarantine.c.device_id, schema.quarantine.c.contact_id)
+    kept = transport.database.read_now(lambda conn: [tuple(row) for row in conn.execute(query)])
+    assert kept == [(bob.device_cookie, None), (None, bob.contact_cookie)]
 
 
 async def test_a_visit_that_somebody_else_was_in_too_is_told_without_the_person(
