@@ -106,7 +106,8 @@ def insert_merge(
 def fetch_identifiers(conn: Connection, site_id: int, leaves: Sequence[str]) -> Sequence[RowMapping]:
     """The CID and e-mail of a cluster, with the evidence for each."""
     query = select(identifiers).where(identifiers.c.site_id == site_id, identifiers.c.profile_id.in_(leaves))
-    return conn.execute(query.order_by(identifiers.c.assigned_at)).mappings().all()
+    order = (identifiers.c.assigned_at, identifiers.c.kind, identifiers.c.value)
+    return conn.execute(query.order_by(*order)).mappings().all()
 
 
 def fetch_claims(conn: Connection, site_id: int, leaves: Sequence[str]) -> Sequence[RowMapping]:
