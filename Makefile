@@ -34,7 +34,7 @@ test: $(MADE)/dev $(SDK) system  ## run all tests (ARGS="-k name" goes to pytest
 	$(NPM) test
 	$(BIN)/pytest $(ARGS)
 
-check: $(MADE)/dev sdk_js/node_modules/.made  ## format, lint, types, import directions, unit tests: under a minute
+check: $(MADE)/dev $(SDK)  ## format, lint, types, import directions, unit tests: under a minute
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target types lint unit
 
 lint:
