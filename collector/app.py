@@ -23,7 +23,7 @@ from collector.config import Config
 from collector.recorder import Recorder
 from collector.store.database import Database
 from collector.store.erasure import Erasures
-from collector.store.migrate import migrate
+from collector.store.migrate import upgrade
 from collector.store.sites import fetch_or_insert_value, fetch_sites
 from collector.web.api.access import ADMINISTRATION, Administration
 from collector.web.api.scrubber import Scrubber
@@ -54,7 +54,12 @@ def mint_id() -> str:
 
 def installation_secret(database: Database) -> str:
     """The secret that this installation made for itself; it keys what is known of the erased, so it never changes."""
-    return database.transact(fetch_or_insert_value, "secret_key", secrets.token_urlsafe(48))
+    return database.transact(fetch_or_insert_value, "secret_key", fresh_secret())
+
+
+def fresh_secret() -> str:
+    """What becomes the secret of an installation that has none."""
+    return secrets.token_urlsafe(48)
 
 
 def create_app(config: Config) -> web.Application:
@@ -63,8 +68,8 @@ def create_app(config: Config) -> web.Application:
 
     async def open_parts(app: web.Application) -> AsyncIterator[None]:
         database = Database(config.database_url)
-        await asyncio.to_thread(migrate, database)
-        secret = await asyncio.to_thread(installation_secret, database)
+        await database.write_long(upgrade)
+        secret = await database.write(fetch_or_insert_value, "secret_key", fresh_secret())
         erasures = Erasures(secret)
         recorder = Recorder(database, erasures, now_ms, mint_id, config.queue_size)
         sites = SiteDirectory(lambda: database.read(fetch_sites))

@@ -92,10 +92,13 @@ def _leaf_for_server(picture: Picture, claimed: Assertion, event: Event) -> str:
 def _situation(picture: Picture, trust: Trust, event: Event, leaf: str, claimed: Assertion) -> Situation:
     """Load the people whom R4, R5 and R7 may touch."""
     conn, site_id = picture.conn, picture.site.site_id
-    by_cid = identifiers.fetch_identifier(conn, site_id, "cid", claimed.cid) if claimed.cid else None
-    by_email = identifiers.fetch_identifier(conn, site_id, "email", claimed.email) if claimed.email else None
-    speakers = _earlier_speakers(picture, event, claimed.cid) if claimed.cid else set()
-    roots = profiles.fetch_roots(conn, site_id, {leaf, *filter(None, (by_cid, by_email)), *speakers})
+    while True:
+        by_cid = identifiers.fetch_identifier(conn, site_id, "cid", claimed.cid) if claimed.cid else None
+        by_email = identifiers.fetch_identifier(conn, site_id, "email", claimed.email) if claimed.email else None
+        speakers = _earlier_speakers(picture, event, claimed.cid) if claimed.cid else set()
+        roots = profiles.fetch_roots(conn, site_id, {leaf, *filter(None, (by_cid, by_email)), *speakers})
+        if not picture.hold(roots.values()):
+            break
     if len(set(roots.values())) > 1:
         picture.flush()  # a merge asks when people were first seen
     people = profiles.fetch_people(conn, site_id, set(roots.values()))
@@ -248,8 +251,11 @@ def back_fill_on_arrival(picture: Picture, device_id: str, uid: str, event: Even
     moment, _, asserted_by = later[0]
     if _is_shared(picture, device_id, moment.at):
         return
+    leaf = picture.uids[uid].bindings[0].profile_id
+    while picture.hold(profiles.fetch_roots(conn, site_id, (asserted_by, leaf)).values()):
+        pass
     customer = profiles.fetch_person(conn, site_id, asserted_by)
-    person = profiles.fetch_person(conn, site_id, picture.uids[uid].bindings[0].profile_id)
+    person = profiles.fetch_person(conn, site_id, leaf)
     merge = back_fill_late_uid(person, customer) if person and customer else None
     if merge is not None:
         _carry_out(picture, merge, event, (event.event_id, Trust.BROWSER, picture.now))

@@ -22,6 +22,7 @@ from collector.domain.explain import (
 from collector.store.erasure import Erasures, erase_person
 from collector.store.events import fetch_events_of, fetch_first_seen, fetch_last_seen
 from collector.store.identifiers import fetch_claims, fetch_identifier, fetch_identifiers, fetch_merges, fetch_merges_of
+from collector.store.locks import own_site
 from collector.store.profiles import fetch_cluster, fetch_root, fetch_roots
 from collector.store.schema import bindings, events, identifiers
 from collector.store.traits import fetch_traits
@@ -148,6 +149,7 @@ def erase_profile(
 
     The bytes leave the files with `Database.scrub`, which the caller runs afterwards.
     """
+    own_site(conn, site_id)
     root = fetch_root(conn, site_id, profile_id)
     if root is None:
         return None

@@ -24,13 +24,14 @@ from sqlalchemy import (
     bindparam,
 )
 
-from collector.store.driver import Row, driver_of, execute, execute_many
+from collector.store.driver import Row, await_copy, await_many, await_rows, driver_of, execute, execute_many
 from collector.store.schema import Id, id_bytes, id_text
 
 Slot = BindParameter[Any]
 Statement = Callable[..., Executable]
 Write = Callable[[Dialect], Insert]
 BUNDLES = (32, 8, 1)  # rows in one statement, as many as there are
+ROWS_WORTH_COPYING = 8  # on PostgreSQL
 ROW_IDS = {"row_id", "merge_id", "quarantine_id", "consent_id"}
 
 
@@ -100,6 +101,8 @@ def _with_text(row: tuple[Any, ...], id_columns: frozenset[int]) -> tuple[Any, .
 def _execute(conn: Connection, text: str, values: Row) -> Sequence[Row]:
     if conn.dialect.driver == "pysqlite":
         return execute(driver_of(conn), text, values)
+    if conn.dialect.driver == "asyncpg":
+        return [tuple(row) for row in await_rows(conn, text, values)]
     result = conn.exec_driver_sql(text, values)  # the readers go through aiosqlite
     return cast("Sequence[Row]", result.all() if result.returns_rows else ())
 
@@ -119,7 +122,7 @@ def fetch_by_ids(conn: Connection, statement: Statement, site_id: int, ids: Sequ
 def _write_text(dialect: Dialect, write: Write) -> str:
     statement = write(dialect)
     keys = [column.name for column in statement.table.columns if column.name not in ROW_IDS]
-    return str(statement.compile(dialect=dialect, column_keys=keys))
+    return str(statement.compile(dialect=dialect, column_keys=keys, for_executemany=True))
 
 
 @lru_cache(maxsize=64)
@@ -135,6 +138,9 @@ def write_rows(conn: Connection, write: Write, rows: Sequence[Row]) -> None:
     """
     if not rows:
         return
+    if conn.dialect.driver == "asyncpg":
+        _write_rows_beside_others(conn, write, rows)
+        return
     driver, text = driver_of(conn), _write_text(conn.dialect, write)
     done = 0
     for size in BUNDLES:
@@ -143,3 +149,22 @@ def write_rows(conn: Connection, write: Write, rows: Sequence[Row]) -> None:
             bundles = [tuple(chain.from_iterable(rows[at : at + size])) for at in range(done, end, size)]
             execute_many(driver, _repeat_values(text, size), bundles)
             done = end
+
+
+@lru_cache(maxsize=64)
+def _target(dialect: Dialect, write: Write) -> tuple[str, tuple[str, ...], int, bool]:
+    """Table, columns, length of its key, and whether rows that exist already are met peacefully."""
+    statement = write(dialect)
+    columns = tuple(column.name for column in statement.table.columns if column.name not in ROW_IDS)
+    return statement.table.name, columns, len(statement.table.primary_key), " ON CONFLICT " in _write_text(dialect, write)
+
+
+def _write_rows_beside_others(conn: Connection, write: Write, rows: Sequence[Row]) -> None:
+    """`write_rows` on PostgreSQL: upserts in the order of their keys, so that no two transactions wait for each other."""
+    table, columns, key_length, may_exist = _target(conn.dialect, write)
+    if may_exist:
+        await_many(conn, _write_text(conn.dialect, write), sorted(rows, key=lambda row: row[:key_length]))
+    elif len(rows) < ROWS_WORTH_COPYING:
+        await_many(conn, _write_text(conn.dialect, write), rows)
+    else:
+        await_copy(conn, table, columns, rows)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from collector.store.locks import PURGE, try_alone
 from collector.store.schema import quarantine
 
 MAX_ROWS = 10_000
@@ -44,7 +45,12 @@ def insert_quarantine(conn: Connection, site_id: int, received_at: int, rows: Se
 
 
 def purge_quarantine(conn: Connection, now: int) -> int:
-    """Drop what is over the bounds of its site, oldest first. Returns how many rows went."""
+    """Drop what is over the bounds of its site, oldest first. Returns how many rows went.
+
+    Several collectors share the bounds; while one of them purges, the others need not.
+    """
+    if not try_alone(conn, PURGE):
+        return 0
     table = quarantine
     site, newest_first = table.c.site_id, table.c.quarantine_id.desc()
     ranked = select(
