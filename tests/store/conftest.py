@@ -6,7 +6,7 @@ On SQLite it is a copy of a file that was migrated once, on PostgreSQL one datab
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,8 @@ from collector.store.database import Database
 from collector.store.migrate import migrate
 from tests.postgresql import Cluster
 from tests.stage import Stage
+from tests.store.engines import ENGINES
 from tests.store_transport import StoreTransport, add_site
-
-ENGINES = ("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +33,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
-    """Where the test stores; a test for one engine alone is parametrised with `only_on`."""
+    """Where the test stores; a test for one engine alone is marked with one of `engines`."""
     return str(request.param)
 
 
@@ -50,11 +49,11 @@ def database_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) ->
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+async def database(database_url: str) -> AsyncIterator[Database]:
     """That database, open."""
     database = Database(database_url)
     yield database
-    database.close_now()
+    await database.close()
 
 
 @pytest.fixture(scope="module", params=ENGINES)
