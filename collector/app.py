@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import resource
 import secrets
 import signal
+import socket
 import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import structlog
 import uuid_utils
@@ -118,17 +121,28 @@ def make_edge(config: Config, recorder: Recorder, sites: SiteDirectory, secret: 
 GC_THRESHOLD = 20_000  # what a group of requests leaves is no garbage in cycles, hence not worth 700's many looks
 
 
-def run(config: Config) -> None:
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Where one of several workers stands: its socket, a pipe that ends with whoever watches it, one to say "ready"."""
+
+    listening: socket.socket
+    life: int
+    ready: int
+
+
+def run(config: Config, post: Post | None = None) -> None:
     """Serve until SIGINT or SIGTERM; what has arrived by then is stored and answered first."""
     configure_logging(config.log_level)
     sys.setswitchinterval(0.0005)  # so that the thread that writes gets its turn beside the loop
     _allow_many_connections()
-    uvloop.run(serve(config))
+    uvloop.run(serve(config, post))
 
 
-async def serve(config: Config) -> None:
-    """Listen, say so in one line on standard output, and wait for a signal."""
+async def serve(config: Config, post: Post | None = None) -> None:
+    """Listen, say so in one line on standard output (a worker: at its post), and wait for a signal."""
     stopping = asyncio.Event()
+    if post is not None:
+        asyncio.get_running_loop().add_reader(post.life, stopping.set)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     runner = web.AppRunner(create_app(config), shutdown_timeout=config.shutdown_grace_s)
@@ -139,16 +153,22 @@ async def serve(config: Config) -> None:
     server.request_handler = shorten_way_to_collect(server.request_handler, runner.app[EDGE], collect)
     try:
         settings = connection_settings(config.keepalive_timeout_s)
-        listener = Listener(runner, config.host, config.port, config.header_timeout_s, settings)
+        listening = None if post is None else post.listening
+        listener = Listener(runner, config.host, config.port, config.header_timeout_s, settings, listening)
         await listener.start()
-        sys.stdout.write(f"Regulars listens on {listener.name}{config.prefix}/\n")
-        sys.stdout.flush()
+        if post is None:
+            sys.stdout.write(f"Regulars listens on {listener.name}{config.prefix}/\n")
+            sys.stdout.flush()
+        else:
+            os.write(post.ready, b"1")
         log.info("started", version=__version__, address=listener.name, sqlite=sqlite3.sqlite_version)
         await asyncio.to_thread(read_agent, "")  # compiles the list of crawlers
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
         await stopping.wait()
+        if post is not None:
+            asyncio.get_running_loop().remove_reader(post.life)
         log.info("stopping")
     finally:
         await runner.cleanup()
