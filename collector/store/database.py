@@ -260,7 +260,7 @@ def _open_engine(url: str) -> Sqlite | Postgresql:
 
 
 class Database:
-    """An open database, of either engine. Call `close` when done; `write` and `transact` are the only ways to change it.
+    """An open database, of either engine; `close` it when done. Only `write`, `write_long` and `transact` change it.
 
     Everything raises `OperationalError` when the database is busy for 2 s, full or away. Query functions may be run
     again from their beginning where `has_rivals`: whether other processes write between their statements.

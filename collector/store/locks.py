@@ -28,8 +28,8 @@ _LOCK_ALL = "SELECT count(pg_advisory_xact_lock(key)) FROM unnest($1::bigint[]) 
 _LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared($1::bigint)"
 _LOCK = "SELECT pg_advisory_xact_lock($1::bigint)"
 _TRY = "SELECT pg_try_advisory_xact_lock($1::bigint)"
-# Whom the rules may touch: whom a UID speaks for, who owns an identifier or a cookie's profile, who spoke on a device in
-# the epoch of a moment (R7), and who said on a device who they are, next after a moment (R7 for a UID that comes late).
+# Whom the rules may touch: whom a UID speaks for, who owns an identifier or a cookie's profile, who spoke on a device
+# in the epoch of a moment (R7), and who said who they are on a device next after a moment (R7 for a UID that is late).
 _CONCERNED = """
 WITH leaves AS (
     SELECT profile_id FROM bindings WHERE site_id = $1 AND uid = ANY($2::bytea[])
@@ -54,9 +54,9 @@ SELECT p.profile_id, coalesce(p.merged_into, p.profile_id) FROM profiles p JOIN 
 WHERE p.site_id = $1
 """
 _REACH = "LOCK TABLE events, visits, uids, bindings, profiles, devices IN ROW EXCLUSIVE MODE NOWAIT"
-_LOCK_ROOTS = (
-    "SELECT profile_id FROM profiles WHERE site_id = $1 AND profile_id = ANY($2::bytea[]) ORDER BY profile_id FOR UPDATE"
-)
+_LOCK_ROOTS = """
+SELECT profile_id FROM profiles WHERE site_id = $1 AND profile_id = ANY($2::bytea[]) ORDER BY profile_id FOR UPDATE
+"""
 
 
 class Changed(Exception):

@@ -32,7 +32,7 @@ ATTEMPTS = 10  # of a transaction that others got in the way of
 PREPARED_STATEMENTS = 512  # look-ups exist in several sizes each
 BEGIN_WRITING = "BEGIN"
 BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-# Recorder, refused bodies and decisions write; a handful of readers is plenty. Idle connections beyond these are closed.
+# Recorder, refused bodies and decisions write; a handful of readers is plenty. Idle ones beyond these are closed.
 KEPT_WRITERS, KEPT_READERS, MORE_CONNECTIONS = 2, 2, 4
 
 
@@ -191,7 +191,8 @@ class Postgresql:
 
     def transact(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`write_long` for a caller without an event loop."""
-        return self._wait_for(_persist, query, *args, **kwargs)
+        done: T = self._wait_for(_persist, query, *args, **kwargs)
+        return done
 
     def read_now(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`read` for a caller without an event loop."""
@@ -199,9 +200,10 @@ class Postgresql:
         def read(engine: Engine) -> T:
             return _run(engine, BEGIN_READING, query, *args, **kwargs)
 
-        return self._wait_for(read)
+        found: T = self._wait_for(read)
+        return found
 
-    def _wait_for(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    def _wait_for(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if self._bridge is None or self._alone is None:
             self._bridge = _Bridge()
             self._alone = _make_engine(self._url, 1, LONG_STATEMENT_TIMEOUT_MS, None)

@@ -156,11 +156,16 @@ def _target(dialect: Dialect, write: Write) -> tuple[str, tuple[str, ...], int, 
     """Table, columns, length of its key, and whether rows that exist already are met peacefully."""
     statement = write(dialect)
     columns = tuple(column.name for column in statement.table.columns if column.name not in ROW_IDS)
-    return statement.table.name, columns, len(statement.table.primary_key), " ON CONFLICT " in _write_text(dialect, write)
+    return (
+        statement.table.name,
+        columns,
+        sum(column.primary_key for column in statement.table.columns),
+        " ON CONFLICT " in _write_text(dialect, write),
+    )
 
 
 def _write_rows_beside_others(conn: Connection, write: Write, rows: Sequence[Row]) -> None:
-    """`write_rows` on PostgreSQL: upserts in the order of their keys, so that no two transactions wait for each other."""
+    """`write_rows` on PostgreSQL: upserts in the order of their keys, so that two of them never wait crosswise."""
     table, columns, key_length, may_exist = _target(conn.dialect, write)
     if may_exist:
         await_many(conn, _write_text(conn.dialect, write), sorted(rows, key=lambda row: row[:key_length]))

@@ -74,8 +74,9 @@ class Reply:
 
 @dataclass(slots=True)
 class Collector:
-    """A collector in `folder`, on SQLite there or on a database of `cluster`. `launcher` is what follows `python` on its command line, `tracer` goes before.
+    """A collector in `folder`, on SQLite there or on a database of `cluster`.
 
+    `launcher` is what follows `python` on its command line, `tracer` goes before.
     A tracer must leave the collector our own child (`strace -D`), so that signals reach the collector.
     """
 

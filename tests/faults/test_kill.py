@@ -62,7 +62,9 @@ def test_killed_under_load_it_loses_nothing_acknowledged_and_doubles_nothing(
     assert set(told) - set(stored) == set(), "acknowledged and lost"
     assert set(stored) - set(told) == set(), "stored, but in the end nobody was told so"
     assert len(stored) == len(set(stored)), "stored twice"
-    assert collector.rows(f"SELECT {MADE[collector.cluster is None]} FROM events GROUP BY 1, 2 HAVING count(*) > 1") == []
+    assert (
+        collector.rows(f"SELECT {MADE[collector.cluster is None]} FROM events GROUP BY 1, 2 HAVING count(*) > 1") == []
+    )
     assert_intact(collector, "at the end")
     assert_people_are_whole(collector, at_least_merged=cycles // 2)
     # Where an empty database takes long as well, the machine is busy with something else.

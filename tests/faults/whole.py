@@ -37,8 +37,13 @@ def assert_people_are_whole(collector: Collector, at_least_merged: int) -> None:
     assert count(ASTRAY) == 0, "a pointer that leads nowhere, or further than one step"
     for table in ("events", "bindings", "identifiers", "traits", "sessions", "user_identifications"):
         assert count(NOBODYS.format(table=table)) == 0, f"{table} of nobody"
-    assert count("SELECT count(*) FROM bindings b LEFT JOIN uids u ON u.site_id = b.site_id AND u.uid = b.uid "
-                 "WHERE u.uid IS NULL") == 0, "a binding of a UID that nobody knows"
+    assert (
+        count(
+            "SELECT count(*) FROM bindings b LEFT JOIN uids u ON u.site_id = b.site_id AND u.uid = b.uid "
+            "WHERE u.uid IS NULL"
+        )
+        == 0
+    ), "a binding of a UID that nobody knows"
     assert count(MERGED_TWICE) == 0, "merged twice"
     assert count("SELECT count(*) FROM merges WHERE reversed_at IS NULL") == merged
     assert count(TWO_OF_A_KIND) == 0, "two customers, or two e-mails, in one profile"

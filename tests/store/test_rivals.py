@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.util import await_only
 
@@ -21,7 +22,7 @@ from collector.recorder.group import record_group
 from collector.store import postgresql as postgresql_module
 from collector.store import schema
 from collector.store.database import Database
-from collector.store.locks import MIGRATION, PURGE, lock_alone
+from collector.store.locks import PURGE, lock_alone
 from collector.store.migrate import HEAD, migrate
 from collector.store.people import erase_profile
 from collector.store.quarantine import Refused, count_quarantine, insert_quarantine, purge_quarantine
@@ -168,6 +169,18 @@ async def test_a_merge_under_way_is_seen_by_the_next_one(stage: Stage, duel: Due
     assert duel.other.read_now(lambda conn: set(conn.scalars(pointers))) == {person.profile_id}
 
 
+async def test_what_was_looked_up_before_a_switch_is_looked_up_again(stage: Stage, duel: Duel) -> None:
+    """The second batch is decided after the first one, which gave its UID to somebody else."""
+    browser = stage.browser()
+    await browser.says("x")
+    switching = await kept(browser, browser.says("y"))
+    view, said = await kept(browser, browser.tracks()), await kept(browser, browser.says("z"))
+    both = replace(view, events=(*view.events, *said.events), indexes=(0, 1))
+    assert duel.fight(lambda conn: duel.record(conn, switching), lambda conn: duel.record(conn, both))
+    assert view.events[0].event_id in (await stage.person(cid="y")).events
+    assert said.events[0].event_id in (await stage.person(cid="z")).events
+
+
 async def test_views_of_known_browsers_wait_for_nobody(stage: Stage, duel: Duel) -> None:
     laptop, phone = stage.browser(), stage.browser()
     await laptop.tracks()
@@ -238,9 +251,9 @@ async def test_only_one_purges_at_a_time(duel: Duel) -> None:
     site_id = duel.transport.site.site_id
     duel.other.transact(insert_quarantine, site_id, 1_000, [Refused("malformed_json", "", b"{")])
     much_later = 10**13
-    assert not duel.fight(
-        lambda conn: lock_alone(conn, PURGE), lambda conn: purge_quarantine(conn, much_later)
-    ), "whoever comes second leaves it to the first"
+    assert not duel.fight(lambda conn: lock_alone(conn, PURGE), lambda conn: purge_quarantine(conn, much_later)), (
+        "whoever comes second leaves it to the first"
+    )
     assert duel.other.read_now(count_quarantine, site_id) == 1
     assert duel.other.transact(purge_quarantine, much_later) == 1
 
@@ -321,7 +334,8 @@ async def test_a_table_that_somebody_locks_is_given_up_and_recovers(
 async def test_a_connection_that_the_server_ends_is_replaced(stage: Stage, duel: Duel, recorder: Recorder) -> None:
     browser = stage.browser()
     assert (await recorder.record(await kept(browser, browser.tracks()))).accepted == 1
-    ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    ended = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {others}"
     assert duel.other_look(lambda conn: conn.scalar(text(ended))) > 0
     arrival = await kept(browser, browser.tracks())
     for _ in range(3):
