@@ -25,7 +25,7 @@ from collector.domain.event import Assertion, Event, Trust
 from collector.domain.identifiers import Clean
 from collector.domain.identity import back_fill_late_uid, decide
 from collector.domain.recognition import DAY_MS, Moment, born_at, epoch_of, is_shared, profile_at
-from collector.domain.traits import Trait
+from collector.domain.traits import Trait, can_be_named
 from collector.domain.visit import Marker, MarkerKind, fold_visit, marker_kind
 from collector.recorder.picture import Picture
 from collector.store import devices, identifiers, profiles, traits, visits
@@ -171,6 +171,7 @@ def _save_traits(
     rows = [
         Trait(name, orjson.dumps(value).decode(), trust, event.occurred_at, event.event_id, is_claim)
         for name, value in claimed.traits.items()
+        if can_be_named(name)
     ]
     traits.upsert_traits(picture.conn, picture.site.site_id, leaf, rows)
 
