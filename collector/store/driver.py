@@ -40,12 +40,6 @@ def await_rows(conn: Connection, text: str, values: Row = ()) -> list[Row]:
     return cast("list[Row]", await_only(driver.fetch(text, *values)))
 
 
-def await_many(conn: Connection, text: str, rows: Sequence[Row]) -> None:
-    """`execute_many` for asyncpg: all rows in one round trip."""
-    driver: Any = conn.connection.driver_connection
-    await_only(driver.executemany(text, rows) if len(rows) > 1 else driver.execute(text, *rows[0]))
-
-
 def await_copy(conn: Connection, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
     """COPY rows into a table."""
     driver: Any = conn.connection.driver_connection

@@ -32,17 +32,25 @@ _TRY = "SELECT pg_try_advisory_xact_lock($1::bigint)"
 # in the epoch of a moment (R7), and who said who they are on a device next after a moment (R7 for a UID that is late).
 _CONCERNED = """
 WITH leaves AS (
-    SELECT profile_id FROM bindings WHERE site_id = $1 AND uid = ANY($2::bytea[])
+    SELECT b.profile_id FROM unnest($2::bytea[]) AS heard (uid)
+        CROSS JOIN LATERAL (SELECT profile_id FROM bindings WHERE site_id = $1 AND uid = heard.uid OFFSET 0) AS b
     UNION SELECT i.profile_id FROM unnest($3::text[], $4::text[]) AS said (kind, value)
-        JOIN identifiers i ON i.site_id = $1 AND i.kind = said.kind AND i.value = said.value
+        CROSS JOIN LATERAL (
+            SELECT profile_id FROM identifiers WHERE site_id = $1 AND kind = said.kind AND value = said.value OFFSET 0
+        ) AS i
     UNION SELECT unnest($5::bytea[])
-    UNION SELECT b.profile_id FROM unnest($6::bytea[], $7::bigint[]) AS asked (device_id, at)
+    UNION SELECT spoken.profile_id FROM unnest($6::bytea[], $7::bigint[]) AS asked (device_id, at)
         CROSS JOIN LATERAL (
             SELECT coalesce(max(o.at), 0) AS start FROM boundaries o
             WHERE o.site_id = $1 AND o.device_id = asked.device_id AND o.at <= asked.at
         ) AS epoch
-        JOIN uids u ON u.site_id = $1 AND u.device_id = asked.device_id AND u.born_at BETWEEN epoch.start AND asked.at
-        JOIN bindings b ON b.site_id = $1 AND b.uid = u.uid
+        CROSS JOIN LATERAL (
+            SELECT uid FROM uids
+            WHERE site_id = $1 AND device_id = asked.device_id AND born_at BETWEEN epoch.start AND asked.at OFFSET 0
+        ) AS born
+        CROSS JOIN LATERAL (
+            SELECT profile_id FROM bindings WHERE site_id = $1 AND uid = born.uid OFFSET 0
+        ) AS spoken
     UNION SELECT next.profile_id FROM unnest($6::bytea[], $7::bigint[]) AS asked (device_id, at)
         CROSS JOIN LATERAL (
             SELECT profile_id FROM user_identifications a
@@ -50,8 +58,10 @@ WITH leaves AS (
             ORDER BY a.at, a.seq LIMIT 1
         ) AS next
 )
-SELECT p.profile_id, coalesce(p.merged_into, p.profile_id) FROM profiles p JOIN leaves USING (profile_id)
-WHERE p.site_id = $1
+SELECT p.profile_id, p.root FROM leaves CROSS JOIN LATERAL (
+    SELECT profile_id, coalesce(merged_into, profile_id) AS root FROM profiles
+    WHERE site_id = $1 AND profile_id = leaves.profile_id OFFSET 0
+) AS p
 """
 _REACH = "LOCK TABLE events, visits, uids, bindings, profiles, devices IN ROW EXCLUSIVE MODE NOWAIT"
 _LOCK_ROOTS = """

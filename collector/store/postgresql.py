@@ -30,6 +30,7 @@ LOSS_TIMEOUT_S = 4.0  # after this silence of the server the connection counts a
 LONG_STATEMENT_TIMEOUT_MS = 30_000
 ATTEMPTS = 10  # of a transaction that others got in the way of
 PREPARED_STATEMENTS = 512  # look-ups exist in several sizes each
+PLANNING_AGAIN = frozenset({10, 30, 100, 300, 1000, 10_000})  # transactions of a connection
 BEGIN_WRITING = "BEGIN"
 BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # Recorder, refused bodies and decisions write; a handful of readers is plenty. Idle ones beyond these are closed.
@@ -45,6 +46,9 @@ def _make_engine(url: URL, kept: int, timeout_ms: int, loss_timeout_s: float | N
         "idle_in_transaction_session_timeout": "10000",
         "synchronous_commit": SYNCHRONOUS_COMMIT,
         "jit": "off",
+        # Every statement of recording is served by an index. Plans are kept, and one that was made while the tables were
+        # small must not read them whole later.
+        "enable_seqscan": "off",
     }
     engine = create_engine(
         url,
@@ -88,9 +92,11 @@ def _refuse_closed(adapted: Any, _record: object, _proxy: object) -> None:
 
 
 def _begin(connection: Connection, begin: str) -> Any:
+    """Begin a transaction. Now and then plans are made anew: those of tables with a few rows are no good for many."""
     driver = connection.connection.driver_connection
     assert driver is not None
-    await_only(driver.execute(begin))
+    begun = connection.info["begun"] = connection.info.get("begun", 0) + 1
+    await_only(driver.execute(f"DISCARD PLANS; {begin}" if begun in PLANNING_AGAIN else begin))
     return driver
 
 

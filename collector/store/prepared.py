@@ -24,14 +24,13 @@ from sqlalchemy import (
     bindparam,
 )
 
-from collector.store.driver import Row, await_copy, await_many, await_rows, driver_of, execute, execute_many
+from collector.store.driver import Row, await_copy, await_rows, driver_of, execute, execute_many
 from collector.store.schema import Id, id_bytes, id_text
 
 Slot = BindParameter[Any]
 Statement = Callable[..., Executable]
 Write = Callable[[Dialect], Insert]
 BUNDLES = (32, 8, 1)  # rows in one statement, as many as there are
-ROWS_WORTH_COPYING = 8  # on PostgreSQL
 ROW_IDS = {"row_id", "merge_id", "quarantine_id", "consent_id"}
 
 
@@ -108,14 +107,21 @@ def _execute(conn: Connection, text: str, values: Row) -> Sequence[Row]:
 
 
 def fetch_by_ids(conn: Connection, statement: Statement, site_id: int, ids: Sequence[str | bytes]) -> Sequence[Row]:
-    """The rows of a SELECT whose parameters are the site and then any number of ids.
+    """The rows of a SELECT whose parameters are the site and then any number of ids, each row found by one of them.
 
     The number is rounded up to a power of two by repeating the last id, so that a handful of texts serves every group.
     """
     if not ids:
         return []
+    if conn.dialect.driver == "asyncpg":
+        return _fetch_each(conn, statement, site_id, ids)
+    return fetch(conn, statement, site_id, *padded(ids))
+
+
+def padded(ids: Sequence[str | bytes]) -> Sequence[str | bytes]:
+    """`ids`, of which there is at least one, with the last one repeated until their number is a power of two."""
     size = 1 << (len(ids) - 1).bit_length()
-    return fetch(conn, statement, site_id, *ids, *[ids[-1]] * (size - len(ids)))
+    return [*ids, *[ids[-1]] * (size - len(ids))]
 
 
 @lru_cache(maxsize=64)
@@ -152,6 +158,35 @@ def write_rows(conn: Connection, write: Write, rows: Sequence[Row]) -> None:
 
 
 @lru_cache(maxsize=64)
+def _as_arrays(text: str) -> str:
+    """An insert of one row as an insert of many, given as one array for each column."""
+    values = re.search(r"VALUES \((.+?)\)", text)
+    assert values is not None
+    arrays = re.sub(r"(\$\d+::\w+)", r"\1[]", values[1])
+    return text.replace(values[0], f"SELECT * FROM unnest({arrays})")
+
+
+@lru_cache(maxsize=64)
+def _each(dialect: Dialect, statement: Statement) -> tuple[str, frozenset[int]]:
+    """The text that looks up each id of an array by itself, and the columns of ids.
+
+    Given `IN`, PostgreSQL would guess from its statistics, which are none or old where much is written, that reading the
+    whole site is cheaper; and it would plan anew for each number of ids.
+    """
+    one = _prepare(dialect, statement, 2)
+    text = one.text.replace("$2::BYTEA", "wanted.id")
+    each = f"SELECT found.* FROM unnest($2::bytea[]) AS wanted (id) CROSS JOIN LATERAL ({text} OFFSET 0) AS found"
+    return each, one.id_columns
+
+
+def _fetch_each(conn: Connection, statement: Statement, site_id: int, ids: Sequence[str | bytes]) -> Sequence[Row]:
+    """`fetch_by_ids` on PostgreSQL."""
+    text, id_columns = _each(conn.dialect, statement)
+    raw = {value if isinstance(value, bytes) else id_bytes(value) for value in ids}
+    return [_with_text(row, id_columns) for row in await_rows(conn, text, (site_id, list(raw)))]
+
+
+@lru_cache(maxsize=64)
 def _target(dialect: Dialect, write: Write) -> tuple[str, tuple[str, ...], int, bool]:
     """Table, columns, length of its key, and whether rows that exist already are met peacefully."""
     statement = write(dialect)
@@ -167,9 +202,10 @@ def _target(dialect: Dialect, write: Write) -> tuple[str, tuple[str, ...], int, 
 def _write_rows_beside_others(conn: Connection, write: Write, rows: Sequence[Row]) -> None:
     """`write_rows` on PostgreSQL: upserts in the order of their keys, so that two of them never wait crosswise."""
     table, columns, key_length, may_exist = _target(conn.dialect, write)
-    if may_exist:
-        await_many(conn, _write_text(conn.dialect, write), sorted(rows, key=lambda row: row[:key_length]))
-    elif len(rows) < ROWS_WORTH_COPYING:
-        await_many(conn, _write_text(conn.dialect, write), rows)
+    if len(rows) == 1:
+        await_rows(conn, _write_text(conn.dialect, write), rows[0])
+    elif may_exist:
+        in_order = sorted(rows, key=lambda row: row[:key_length])
+        await_rows(conn, _as_arrays(_write_text(conn.dialect, write)), tuple(zip(*in_order, strict=True)))
     else:
         await_copy(conn, table, columns, rows)
