@@ -46,8 +46,8 @@ def _make_engine(url: URL, kept: int, timeout_ms: int, loss_timeout_s: float | N
         "idle_in_transaction_session_timeout": "10000",
         "synchronous_commit": SYNCHRONOUS_COMMIT,
         "jit": "off",
-        # Every statement of recording is served by an index. Plans are kept, and one that was made while the tables were
-        # small must not read them whole later.
+        # Every statement of recording is served by an index. Plans are kept, and one that was made while the tables
+        # were small must not read them whole later.
         "enable_seqscan": "off",
     }
     engine = create_engine(
@@ -96,7 +96,9 @@ def _begin(connection: Connection, begin: str) -> Any:
     driver = connection.connection.driver_connection
     assert driver is not None
     begun = connection.info["begun"] = connection.info.get("begun", 0) + 1
-    await_only(driver.execute(f"DISCARD PLANS; {begin}" if begun in PLANNING_AGAIN else begin))
+    if begun in PLANNING_AGAIN:
+        await_only(driver.execute("DISCARD PLANS"))
+    await_only(driver.execute(begin))
     return driver
 
 

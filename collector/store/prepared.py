@@ -163,20 +163,20 @@ def _as_arrays(text: str) -> str:
     values = re.search(r"VALUES \((.+?)\)", text)
     assert values is not None
     arrays = re.sub(r"(\$\d+::\w+)", r"\1[]", values[1])
-    return text.replace(values[0], f"SELECT * FROM unnest({arrays})")
+    return text.replace(values[0], f"SELECT * FROM unnest({arrays})")  # noqa: S608 - nothing but parameters
 
 
 @lru_cache(maxsize=64)
 def _each(dialect: Dialect, statement: Statement) -> tuple[str, frozenset[int]]:
     """The text that looks up each id of an array by itself, and the columns of ids.
 
-    Given `IN`, PostgreSQL would guess from its statistics, which are none or old where much is written, that reading the
-    whole site is cheaper; and it would plan anew for each number of ids.
+    Given `IN`, PostgreSQL would guess from its statistics, which are none or old where much is written, that reading
+    the whole site is cheaper; and it would plan anew for each number of ids.
     """
     one = _prepare(dialect, statement, 2)
     text = one.text.replace("$2::BYTEA", "wanted.id")
-    each = f"SELECT found.* FROM unnest($2::bytea[]) AS wanted (id) CROSS JOIN LATERAL ({text} OFFSET 0) AS found"
-    return each, one.id_columns
+    wanted = "SELECT found.* FROM unnest($2::bytea[]) AS wanted (id)"
+    return f"{wanted} CROSS JOIN LATERAL ({text} OFFSET 0) AS found", one.id_columns
 
 
 def _fetch_each(conn: Connection, statement: Statement, site_id: int, ids: Sequence[str | bytes]) -> Sequence[Row]:
