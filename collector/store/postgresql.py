@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from collector.store.asyncpg_errors import is_transient, translated
@@ -50,11 +51,12 @@ def _make_engine(url: URL, kept: int, timeout_ms: int, loss_timeout_s: float | N
         # were small must not read them whole later.
         "enable_seqscan": "off",
     }
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if kept:
+        pool = {"pool_size": kept, "max_overflow": MORE_CONNECTIONS, "pool_timeout": LOSS_TIMEOUT_S}
     engine = create_engine(
         url,
-        pool_size=kept,
-        max_overflow=MORE_CONNECTIONS,
-        pool_timeout=LOSS_TIMEOUT_S,
+        **pool,
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
         connect_args={
