@@ -116,6 +116,8 @@ $(SDK): $(SDK_SOURCES) sdk_js/node_modules/.made | node
 	$(NPM) run build
 	@touch $@
 
-# Browsers for the browser tests, strace for the proof that a reply comes after its fsync.
+# Browsers for the browser tests, strace for the proof that a reply comes after its fsync, a PostgreSQL server, of which
+# the tests start a cluster of their own.
 system:
-	@scripts/need.sh "$${REGULARS_CHROMIUM:-chromium}=chromium" "$${REGULARS_FIREFOX:-firefox-esr}=firefox-esr" strace=strace
+	@scripts/need.sh "$${REGULARS_CHROMIUM:-chromium}=chromium" "$${REGULARS_FIREFOX:-firefox-esr}=firefox-esr" strace=strace \
+		pg_ctlcluster=postgresql

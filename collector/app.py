@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import resource
 import secrets
 import signal
+import socket
 import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import structlog
 import uuid_utils
@@ -25,7 +28,7 @@ from collector.domain.identity_token import mark_of
 from collector.recorder import Recorder
 from collector.store.database import Database
 from collector.store.erasure import Erasures
-from collector.store.migrate import migrate
+from collector.store.migrate import upgrade
 from collector.store.sites import fetch_or_insert_value, fetch_sites, replace_value
 from collector.web.api.access import ADMINISTRATION, Administration
 from collector.web.api.scrubber import Scrubber
@@ -58,7 +61,12 @@ def mint_id() -> str:
 
 def installation_secret(database: Database) -> str:
     """The secret that this installation made for itself; it keys what is known of the erased, so it never changes."""
-    return database.transact(fetch_or_insert_value, "secret_key", secrets.token_urlsafe(48))
+    return database.transact(fetch_or_insert_value, "secret_key", fresh_secret())
+
+
+def fresh_secret() -> str:
+    """What becomes the secret of an installation that has none."""
+    return secrets.token_urlsafe(48)
 
 
 def remember_secret(conn: Connection, secret: str) -> bool:
@@ -77,10 +85,10 @@ def create_app(config: Config) -> web.Application:
 
     async def open_parts(app: web.Application) -> AsyncIterator[None]:
         database = Database(config.database_url)
-        await asyncio.to_thread(migrate, database)
-        own_secret = await asyncio.to_thread(installation_secret, database)
+        await database.write_long(upgrade)
+        own_secret = await database.write(fetch_or_insert_value, "secret_key", fresh_secret())
         secret = config.secret_key or own_secret
-        if not await asyncio.to_thread(database.transact, remember_secret, secret):
+        if not await database.write(remember_secret, secret):
             log.warning("secret_key_changed", void="cookies and token keys made with the one before")
         erasures = Erasures(own_secret)
         recorder = Recorder(database, erasures, now_ms, mint_id, config.queue_size)
@@ -143,17 +151,28 @@ def make_edge(
 GC_THRESHOLD = 20_000  # what a group of requests leaves is no garbage in cycles, hence not worth 700's many looks
 
 
-def run(config: Config) -> None:
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Where one of several workers stands: its socket, a pipe that ends with whoever watches it, one to say "ready"."""
+
+    listening: socket.socket
+    life: int
+    ready: int
+
+
+def run(config: Config, post: Post | None = None) -> None:
     """Serve until SIGINT or SIGTERM; what has arrived by then is stored and answered first."""
     configure_logging(config.log_level)
     sys.setswitchinterval(0.0005)  # so that the thread that writes gets its turn beside the loop
     _allow_many_connections()
-    uvloop.run(serve(config))
+    uvloop.run(serve(config, post))
 
 
-async def serve(config: Config) -> None:
-    """Listen, say so in one line on standard output, and wait for a signal."""
+async def serve(config: Config, post: Post | None = None) -> None:
+    """Listen, say so in one line on standard output (a worker: at its post), and wait for a signal."""
     stopping = asyncio.Event()
+    if post is not None:
+        asyncio.get_running_loop().add_reader(post.life, stopping.set)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     runner = web.AppRunner(create_app(config), shutdown_timeout=config.shutdown_grace_s)
@@ -164,16 +183,22 @@ async def serve(config: Config) -> None:
     server.request_handler = shorten_way_to_collect(server.request_handler, runner.app[EDGE], collect)
     try:
         settings = connection_settings(config.keepalive_timeout_s)
-        listener = Listener(runner, config.host, config.port, config.header_timeout_s, settings)
+        listening = None if post is None else post.listening
+        listener = Listener(runner, config.host, config.port, config.header_timeout_s, settings, listening)
         await listener.start()
-        sys.stdout.write(f"Regulars listens on {listener.name}{config.prefix}/\n")
-        sys.stdout.flush()
+        if post is None:
+            sys.stdout.write(f"Regulars listens on {listener.name}{config.prefix}/\n")
+            sys.stdout.flush()
+        else:
+            os.write(post.ready, b"1")
         log.info("started", version=__version__, address=listener.name, sqlite=sqlite3.sqlite_version)
         await asyncio.to_thread(read_agent, "")  # compiles the list of crawlers
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
         await stopping.wait()
+        if post is not None:
+            asyncio.get_running_loop().remove_reader(post.life)
         log.info("stopping")
     finally:
         await runner.cleanup()

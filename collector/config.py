@@ -39,7 +39,12 @@ class Config:
 
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(8080, "Port to listen on; 0 takes any free one.")
-    database_url: str = _setting("sqlite:///regulars.db", "Where to store: sqlite:///path/to/regulars.db.")
+    database_url: str = _setting(
+        "sqlite:///regulars.db",
+        "Where to store: sqlite:///path/to/regulars.db or postgresql+asyncpg://user@host/database.",
+        secret=True,
+    )
+    workers: int = _setting(1, "Processes that serve on this port together; more than one needs PostgreSQL.")
     secret_key: str = _setting(
         "",
         "Signs cookies, leads to token keys; at least 32 characters. Made and kept in the database if absent.",
@@ -146,6 +151,10 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
     """(setting, what is wrong with it) for what types alone do not tell."""
     if not 0 <= config.port <= 65535:
         yield "port", "must be from 0 to 65535"
+    if config.workers < 1:
+        yield "workers", "must be 1 or more"
+    if config.workers > 1 and config.database_url.startswith("sqlite"):
+        yield "workers", "must be 1 on SQLite, which has one writer; PostgreSQL takes more (database_url)"
     if config.secret_key and len(config.secret_key) < 32:
         yield "secret_key", "must have at least 32 characters"
     for network in config.trusted_proxies:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from collector.cli.trouble import Trouble
 from collector.config import Config, load_config
 from collector.domain.site import Site
-from collector.store.database import Database, sqlite_path
+from collector.store.database import Database, is_sqlite, sqlite_path
 from collector.store.migrate import HEAD, fetch_revision, migrate
 from collector.store.sites import fetch_sites
 
@@ -36,14 +36,13 @@ def read_settings(file: Path | None) -> Config:
 @contextmanager
 def existing_database(config: Config) -> Iterator[Database]:
     """The database, which must be there and at this version's schema. Raises `Trouble`."""
-    path = sqlite_path(config.database_url)
-    if not path.exists():
+    if is_sqlite(config.database_url) and not (path := sqlite_path(config.database_url)).exists():
         raise Trouble(f"there is no database at {path} (REGULARS_DATABASE_URL); `regulars site add` begins one")
     with _opened(config) as database:
         revision = database.read_now(fetch_revision)
         if revision != HEAD:
             found = f"at revision {revision}" if revision else "empty"
-            raise Trouble(f"the database {path} is {found}, this version needs {HEAD}: run `regulars migrate`")
+            raise Trouble(f"the database {database.name} is {found}, this version needs {HEAD}: run `regulars migrate`")
         yield database
 
 
@@ -71,7 +70,8 @@ def patiently(write: Callable[[], T]) -> T:
         try:
             return write()
         except OperationalError as error:
-            is_busy = error.statement == "flock" or getattr(error.orig, "sqlite_errorname", "") == "SQLITE_BUSY"
+            said = getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None)
+            is_busy = error.statement == "flock" or said in ("SQLITE_BUSY", "55P03")
             if not is_busy or time.monotonic() > deadline:
                 raise
 

@@ -98,12 +98,15 @@ def erase_person(file: Path | None, site_name: str | None, asked: Mapping[str, s
         if erased is None:
             raise Trouble("somebody else erased this person meanwhile")
         say(f"Erased {', '.join(f'{count} {table}' for table, count in erased.items() if count)}.")
-        _report(patiently(database.scrub_now))
+        if not database.has_rivals:
+            _report(patiently(database.scrub_now))
 
 
 def scrub(file: Path | None) -> None:
     """Remove the bytes of what was erased earlier from the database's files."""
     with existing_database(read_settings(file)) as database:
+        if database.has_rivals:
+            raise Trouble("PostgreSQL removes the bytes of deleted rows by itself, when it vacuums (see the guide)")
         _scrub(database)
 
 

@@ -11,6 +11,13 @@ from dataclasses import dataclass
 
 from collector.domain.event import Trust
 
+MAX_NAME_BYTES = 1024  # more does not fit into an index of PostgreSQL beside the rest of the key
+
+
+def can_be_named(name: str) -> bool:
+    """Whether a trait may have this name; what is called otherwise stays in its event alone."""
+    return len(name) * 4 <= MAX_NAME_BYTES or len(name.encode()) <= MAX_NAME_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class Trait:

@@ -26,7 +26,7 @@ from collector.domain.event import Assertion, Event, Trust
 from collector.domain.identifiers import Clean
 from collector.domain.identity import back_fill_late_uid, decide
 from collector.domain.recognition import DAY_MS, Moment, born_at, epoch_of, is_shared, profile_at
-from collector.domain.traits import Trait
+from collector.domain.traits import Trait, can_be_named
 from collector.domain.visit import Marker, MarkerKind, fold_visit, marker_kind
 from collector.recorder.picture import Picture
 from collector.store import devices, identifiers, profiles, traits, visits
@@ -103,10 +103,13 @@ def fetch_situation(
 ) -> Situation:
     """Load the people whom R4, R5 and R7 may touch. `newcomer` is the one of `leaf` if that is not stored."""
     conn, site_id = picture.conn, picture.site.site_id
-    by_cid = identifiers.fetch_identifier(conn, site_id, "cid", claimed.cid) if claimed.cid else None
-    by_email = identifiers.fetch_identifier(conn, site_id, "email", claimed.email) if claimed.email else None
-    speakers = _earlier_speakers(picture, event, claimed.cid) if claimed.cid else set()
-    roots = profiles.fetch_roots(conn, site_id, {leaf, *filter(None, (by_cid, by_email)), *speakers})
+    while True:
+        by_cid = identifiers.fetch_identifier(conn, site_id, "cid", claimed.cid) if claimed.cid else None
+        by_email = identifiers.fetch_identifier(conn, site_id, "email", claimed.email) if claimed.email else None
+        speakers = _earlier_speakers(picture, event, claimed.cid) if claimed.cid else set()
+        roots = profiles.fetch_roots(conn, site_id, {leaf, *filter(None, (by_cid, by_email)), *speakers})
+        if not picture.hold(roots.values()):
+            break
     if len(set(roots.values())) > 1:
         picture.flush()  # a merge asks when people were first seen
     people = profiles.fetch_people(conn, site_id, set(roots.values()), newcomers=newcomer is not None)
@@ -183,6 +186,7 @@ def _save_traits(
     rows = [
         Trait(name, orjson.dumps(value).decode(), trust, event.occurred_at, event.event_id, is_claim)
         for name, value in claimed.traits.items()
+        if can_be_named(name)
     ]
     traits.upsert_traits(picture.conn, picture.site.site_id, leaf, rows)
 
@@ -260,8 +264,11 @@ def back_fill_on_arrival(picture: Picture, device_id: str, uid: str, event: Even
     later = [asserted for asserted in made if end is None or asserted.moment < end]
     if not later or _is_shared(picture, device_id, later[0].moment.at):
         return
-    customer = profiles.fetch_person(conn, site_id, later[0].profile_id)
-    person = profiles.fetch_person(conn, site_id, picture.uids[uid].bindings[0].profile_id)
+    asserted_by, leaf = later[0].profile_id, picture.uids[uid].bindings[0].profile_id
+    while picture.hold(profiles.fetch_roots(conn, site_id, (asserted_by, leaf)).values()):
+        pass
+    customer = profiles.fetch_person(conn, site_id, asserted_by)
+    person = profiles.fetch_person(conn, site_id, leaf)
     if person is None or customer is None or customer.cid != later[0].cid:
         return  # whoever said so is not that customer any more: the merge was undone (R12)
     merge = back_fill_late_uid(person, customer)

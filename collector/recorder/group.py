@@ -19,6 +19,7 @@ from collector.domain.privacy import tellable
 from collector.domain.recognition import BEGINNING, Device, Moment, born_at, is_younger, profile_at, recognise
 from collector.domain.visit import MarkerKind, marker_kind
 from collector.recorder.assertion import assert_identity, back_fill_on_arrival, is_erased, mark
+from collector.recorder.locking import lock_meanings, lock_people
 from collector.recorder.memory import Memory
 from collector.recorder.picture import Picture
 from collector.store.devices import (
@@ -32,6 +33,7 @@ from collector.store.devices import (
 )
 from collector.store.erasure import Erasures
 from collector.store.events import event_row, fetch_stored, fingerprint
+from collector.store.locks import can_meet, share_site
 from collector.store.profiles import are_apart, fetch_roots
 from collector.store.quarantine import Refused
 
@@ -57,7 +59,8 @@ def record_group(
     by_site: dict[int, list[int]] = {}
     for place, arrival in enumerate(arrivals):
         by_site.setdefault(arrival.site.site_id, []).append(place)
-    for places in by_site.values():
+    for site_id, places in sorted(by_site.items()):
+        share_site(conn, site_id)
         mine = [arrivals[place] for place in places]
         site = mine[-1].site
         known = memory.of(site.site_id)
@@ -65,6 +68,9 @@ def record_group(
         if is_wary:
             picture.stored = fetch_stored(conn, site.site_id, [e.event_id for a in mine for e in a.events])
         load(picture, mine)
+        if can_meet(conn) and lock_meanings(picture, mine):
+            load(picture, mine)
+            lock_people(picture, mine)
         for place, arrival in zip(places, mine, strict=True):
             receipts[place] = _record(picture, arrival)
         picture.flush()

@@ -6,7 +6,7 @@ it looks at is flushed, so that it sees the group's own past.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -18,6 +18,7 @@ from collector.store import devices, events, profiles, quarantine, visits
 from collector.store.devices import KnownUid, NewBinding, NewUid
 from collector.store.erasure import Erasures
 from collector.store.events import EventRow, SharedIds, StoredEvent
+from collector.store.locks import can_meet, lock_roots
 from collector.store.quarantine import Refused
 from collector.store.visits import VisitSpan
 
@@ -49,6 +50,9 @@ class Picture:
     changed_devices: dict[str, Device] = field(default_factory=dict)
     spans: dict[str, VisitSpan] = field(default_factory=dict)
     refused: dict[int, list[Refused]] = field(default_factory=dict)  # by time of arrival
+    names: set[tuple[str, str]] = field(default_factory=set)  # (kind, value) whose meaning nobody else can change
+    is_real: bool = True  # False: nothing will be saved, so nobody has to be kept away
+    held: set[str] = field(default_factory=set)  # roots that nobody else can change before this transaction ends
 
     def bind(self, binding: NewBinding, device_id: str | None) -> None:
         """From this moment on the UID speaks for another profile; a binding at the same moment stays as it is."""
@@ -66,6 +70,14 @@ class Picture:
         """Remember a device as it is now."""
         self.devices[device.device_id] = device
         self.changed_devices[device.device_id] = device
+
+    def hold(self, roots: Iterable[str]) -> bool:
+        """Keep others from changing these people. True if that was not so before: what is known of them may be old."""
+        missing = set(roots) - self.held if self.is_real and can_meet(self.conn) else set()
+        if missing:
+            lock_roots(self.conn, self.site.site_id, missing)
+            self.held |= missing
+        return bool(missing)
 
     def widen_visit(self, visit_id: str, device_id: str | None, occurred_at: int) -> None:
         """Let the visit cover `occurred_at`."""
@@ -91,6 +103,7 @@ class Picture:
         """Write what the rules look up: profiles, devices, UIDs and bindings."""
         conn, site_id = self.conn, self.site.site_id
         profiles.insert_profiles(conn, site_id, self.new_profiles)
+        self.held.update(profile_id for profile_id, _ in self.new_profiles)
         devices.upsert_devices(conn, site_id, list(self.changed_devices.values()))
         devices.insert_uids(conn, site_id, self.new_uids)
         devices.insert_bindings(conn, site_id, self.new_bindings)

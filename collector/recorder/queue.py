@@ -23,11 +23,15 @@ from collector.recorder.memory import Memory
 from collector.store.consents import Consent
 from collector.store.database import Database
 from collector.store.erasure import Erasures, record_consent
+from collector.store.locks import Changed
 from collector.store.quarantine import Refused, insert_quarantine, purge_quarantine
-from collector.store.sites import replace_value
+from collector.store.sites import probe
 
 GROUP_EVENTS = 500
 REFUSAL_COUNTS_S = 1.0
+SUCCESS_COUNTS_S = 1.0  # where the database is another machine's: it may be away and nobody has noticed yet
+ATTEMPTS_BESIDE_OTHERS = 4
+FULL = frozenset({"SQLITE_FULL", "53100"})
 PURGE_INTERVAL_MS = 60_000
 PURGE_AFTER_ROWS = 1000
 PURGE_AFTER_BYTES = 10 * 1024 * 1024
@@ -97,7 +101,20 @@ class Recorder:
         self._refused_at = -REFUSAL_COUNTS_S
         self._purged_at = 0
         self._quarantined = _Growth()  # since then
-        self.ready = True
+        self._is_able = True
+        self._stored_at = -SUCCESS_COUNTS_S
+
+    @property
+    def ready(self) -> bool:
+        """Whether the last attempt to store succeeded, as far as is known without asking."""
+        if self._is_able and self._database.has_rivals:
+            return asyncio.get_running_loop().time() - self._stored_at < SUCCESS_COUNTS_S
+        return self._is_able
+
+    def _note(self, *, is_able: bool) -> None:
+        self._is_able = is_able
+        if is_able:
+            self._stored_at = asyncio.get_running_loop().time()
 
     async def start(self) -> None:
         """Begin to empty the queue."""
@@ -157,12 +174,12 @@ class Recorder:
         if asyncio.get_running_loop().time() - self._refused_at < REFUSAL_COUNTS_S:
             return False
         try:
-            await self._database.write(replace_value, "probe", self._fresh_id())
+            await self._database.write(probe, self._fresh_id())
         except DatabaseError:
-            self.ready = False
+            self._note(is_able=False)
         else:
-            self.ready = True
-        return self.ready
+            self._note(is_able=True)
+        return self._is_able
 
     async def _run(self) -> None:
         while self._waiting or not self._stopping:
@@ -209,11 +226,11 @@ class Recorder:
         try:
             receipts = await self._commit(arrivals)
         except StorageUnavailable as error:
-            self.ready = False
+            self._note(is_able=False)
             self._refused_at = asyncio.get_running_loop().time()
             _refuse([waiting for waiting, _ in group], error)
             return
-        self.ready = True
+        self._note(is_able=True)
         metrics.count_receipts(receipts)
         for (waiting, arrival), receipt in zip(group, receipts, strict=True):
             if receipt.quarantined:
@@ -222,21 +239,25 @@ class Recorder:
             if not waiting.answer.done():
                 waiting.answer.set_result(receipt)
 
-    async def _commit(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
-        """Record `arrivals` in one transaction; if the data is refused, in halves, down to the culprit."""
+    async def _commit(self, arrivals: Sequence[Arrival], attempt: int = 1) -> list[Receipt]:
+        """Record `arrivals` in one transaction; if the data is refused, in halves, down to the culprit.
+
+        Beside other collectors even a wary attempt can meet an event that one of them has just stored.
+        """
         try:
             with metrics.COMMIT_SECONDS.time():
                 return await self._database.write(
                     record_group, arrivals, self._now(), self._fresh_id, self._erasures, self._memory
                 )
-        except (OperationalError, OSError) as error:
+        except (OperationalError, OSError, Changed) as error:
             self._memory.forget()
             raise self._unavailable(error) from error
         except Exception as error:
             was_wary = self._memory.wary > 0
             self._memory.forget()
-            if isinstance(error, IntegrityError) and not was_wary:
-                return await self._commit(arrivals)
+            is_beaten = self._database.has_rivals and attempt < ATTEMPTS_BESIDE_OTHERS
+            if isinstance(error, IntegrityError) and (is_beaten or not was_wary):
+                return await self._commit(arrivals, attempt + 1)
             if isinstance(error, DatabaseError) and not isinstance(error, IntegrityError | DataError | InterfaceError):
                 raise self._unavailable(error) from error
             log.warning("group_refused", requests=len(arrivals), error=type(error).__name__)
@@ -261,9 +282,10 @@ class Recorder:
         return join_receipts([*await self._commit([first]), *await self._commit([second])])
 
     def _unavailable(self, error: BaseException) -> StorageUnavailable:
-        name = getattr(getattr(error, "orig", None), "sqlite_errorname", type(error).__name__)
+        orig = getattr(error, "orig", None)
+        name = getattr(orig, "sqlite_errorname", None) or getattr(orig, "sqlstate", None) or type(error).__name__
         log.error("storage_unavailable", reason=name)
-        return StorageUnavailable("storage_full" if name == "SQLITE_FULL" else "storage_unavailable")
+        return StorageUnavailable("storage_full" if name in FULL else "storage_unavailable")
 
     async def _maintain(self) -> None:
         """Between groups: checkpoints, and the bounds of the quarantine. A failure is retried and hurts nobody."""

@@ -52,7 +52,7 @@ def rehearse(
 ) -> Rehearsal:
     """What recording `arrival`, one event with an assertion that no browser sent, would do."""
     (event,) = arrival.events
-    picture = Picture(conn, arrival.site, now, fresh_id, erasures, {}, {})
+    picture = Picture(conn, arrival.site, now, fresh_id, erasures, {}, {}, is_real=False)
     stored = fetch_stored(conn, arrival.site.site_id, [event.event_id]).get(event.event_id)
     if stored is not None:
         return _repeated(picture, event, is_same=stored == fingerprint(event))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Dialect, Insert, Select, and_, func, insert, 
 from collector.domain.event import Trust, UidOrigin
 from collector.domain.recognition import Binding, Device, Moment
 from collector.store.dialect import insert_on_conflict, insert_or_ignore
-from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, write_rows
+from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, padded, write_rows
 from collector.store.schema import (
     bindings,
     boundaries,
@@ -134,7 +134,7 @@ def _count_uids(site: Slot, *profile_ids: Slot) -> Select[Any]:
 
 def count_uids(conn: Connection, site_id: int, profile_ids: Sequence[str]) -> int:
     """How many UIDs speak for these profiles (R13)."""
-    return int(fetch_by_ids(conn, _count_uids, site_id, profile_ids)[0][0])
+    return int(fetch(conn, _count_uids, site_id, *padded(profile_ids))[0][0])
 
 
 def _insert_uids(_: Dialect) -> Insert:

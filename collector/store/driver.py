@@ -1,4 +1,4 @@
-"""Past SQLAlchemy to SQLite's driver, where a statement's text is known: a tenth of the time, and the same errors."""
+"""Past SQLAlchemy to the driver, where a statement's text is known: a tenth of the time, and the same errors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.util import await_only
 
 Row = tuple[Any, ...]
 
@@ -31,3 +32,15 @@ def execute_many(connection: sqlite3.Connection, text: str, rows: Sequence[Row])
         connection.executemany(text, rows)
     except sqlite3.Error as error:
         raise DBAPIError.instance(text, None, error, sqlite3.Error) from error
+
+
+def await_rows(conn: Connection, text: str, values: Row = ()) -> list[Row]:
+    """`execute` for asyncpg, in a greenlet that awaits. Raises asyncpg's errors; the transaction translates them."""
+    driver: Any = conn.connection.driver_connection
+    return cast("list[Row]", await_only(driver.fetch(text, *values)))
+
+
+def await_copy(conn: Connection, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """COPY rows into a table."""
+    driver: Any = conn.connection.driver_connection
+    await_only(driver.copy_records_to_table(table, columns=columns, records=rows))

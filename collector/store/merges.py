@@ -17,6 +17,7 @@ from collector.store.identifiers import (
     fetch_retirements,
     unretire,
 )
+from collector.store.locks import own_site
 from collector.store.profiles import fetch_cluster, fetch_root, fetch_roots
 from collector.store.schema import events, merges, profiles
 
@@ -44,6 +45,8 @@ def reverse_merge(
 
     A dry run reads only, so that it may run on a connection that cannot write.
     """
+    if not dry_run:
+        own_site(conn, site_id)
     case = fetch_case(conn, site_id, merge_id)
     decision = None if case is None else decide_unmerge(case)
     if not isinstance(decision, Unmerge) or dry_run:
@@ -122,6 +125,7 @@ def fetch_apart(conn: Connection, site_id: int, limit: int, before: int | None =
 
 def lift_apart(conn: Connection, site_id: int, merge_id: int, now: int) -> JournalledMerge | None:
     """Let automatic rules join the two of an undone merge again; None if it keeps nobody apart."""
+    own_site(conn, site_id)
     merge = fetch_merge(conn, site_id, merge_id)
     if merge is None or not merge.keeps_apart:
         return None

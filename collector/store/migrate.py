@@ -7,6 +7,7 @@ from importlib import resources
 from sqlalchemy import Connection, inspect, text
 
 from collector.store.database import Database
+from collector.store.locks import MIGRATION, lock_alone
 
 HEAD = "0001"
 
@@ -24,15 +25,17 @@ def fetch_revision(conn: Connection) -> str | None:
 
 
 def migrate(database: Database) -> tuple[str | None, str]:
+    """`upgrade` in the calling thread."""
+    return database.transact(upgrade)
+
+
+def upgrade(conn: Connection) -> tuple[str | None, str]:
     """Migrate to HEAD and return (revision before, revision now). Raises `NewerSchema`.
 
-    One transaction holds the write lock from the first look to the last statement, so that two processes that start
-    at once do not both migrate, and one that is killed leaves the database as it was.
+    One transaction holds a lock from the first look to the last statement, so that two processes that start at once do
+    not both migrate, and one that is killed leaves the database as it was.
     """
-    return database.transact(_upgrade)
-
-
-def _upgrade(conn: Connection) -> tuple[str | None, str]:
+    lock_alone(conn, MIGRATION)
     before = fetch_revision(conn)
     if before != HEAD:
         _run_alembic(conn, before)

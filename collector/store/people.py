@@ -29,6 +29,7 @@ from collector.store.identifiers import (
     fetch_merges_of,
     fetch_retirements,
 )
+from collector.store.locks import own_site
 from collector.store.merges import journalled, name_people
 from collector.store.profiles import fetch_cluster, fetch_root, fetch_roots
 from collector.store.schema import bindings, events, identifiers
@@ -152,6 +153,7 @@ def erase_profile(
 
     The bytes leave the files with `Database.scrub`, which the caller runs afterwards.
     """
+    own_site(conn, site_id)
     root = fetch_root(conn, site_id, profile_id)
     if root is None:
         return None

@@ -24,7 +24,7 @@ from sqlalchemy import (
     bindparam,
 )
 
-from collector.store.driver import Row, driver_of, execute, execute_many
+from collector.store.driver import Row, await_copy, await_rows, driver_of, execute, execute_many
 from collector.store.schema import Id, id_bytes, id_text
 
 Slot = BindParameter[Any]
@@ -100,26 +100,35 @@ def _with_text(row: tuple[Any, ...], id_columns: frozenset[int]) -> tuple[Any, .
 def _execute(conn: Connection, text: str, values: Row) -> Sequence[Row]:
     if conn.dialect.driver == "pysqlite":
         return execute(driver_of(conn), text, values)
+    if conn.dialect.driver == "asyncpg":
+        return [tuple(row) for row in await_rows(conn, text, values)]
     result = conn.exec_driver_sql(text, values)  # the readers go through aiosqlite
     return cast("Sequence[Row]", result.all() if result.returns_rows else ())
 
 
 def fetch_by_ids(conn: Connection, statement: Statement, site_id: int, ids: Sequence[str | bytes]) -> Sequence[Row]:
-    """The rows of a SELECT whose parameters are the site and then any number of ids.
+    """The rows of a SELECT whose parameters are the site and then any number of ids, each row found by one of them.
 
     The number is rounded up to a power of two by repeating the last id, so that a handful of texts serves every group.
     """
     if not ids:
         return []
+    if conn.dialect.driver == "asyncpg":
+        return _fetch_each(conn, statement, site_id, ids)
+    return fetch(conn, statement, site_id, *padded(ids))
+
+
+def padded(ids: Sequence[str | bytes]) -> Sequence[str | bytes]:
+    """`ids`, of which there is at least one, with the last one repeated until their number is a power of two."""
     size = 1 << (len(ids) - 1).bit_length()
-    return fetch(conn, statement, site_id, *ids, *[ids[-1]] * (size - len(ids)))
+    return [*ids, *[ids[-1]] * (size - len(ids))]
 
 
 @lru_cache(maxsize=64)
 def _write_text(dialect: Dialect, write: Write) -> str:
     statement = write(dialect)
     keys = [column.name for column in statement.table.columns if column.name not in ROW_IDS]
-    return str(statement.compile(dialect=dialect, column_keys=keys))
+    return str(statement.compile(dialect=dialect, column_keys=keys, for_executemany=True))
 
 
 @lru_cache(maxsize=64)
@@ -135,6 +144,9 @@ def write_rows(conn: Connection, write: Write, rows: Sequence[Row]) -> None:
     """
     if not rows:
         return
+    if conn.dialect.driver == "asyncpg":
+        _write_rows_beside_others(conn, write, rows)
+        return
     driver, text = driver_of(conn), _write_text(conn.dialect, write)
     done = 0
     for size in BUNDLES:
@@ -143,3 +155,57 @@ def write_rows(conn: Connection, write: Write, rows: Sequence[Row]) -> None:
             bundles = [tuple(chain.from_iterable(rows[at : at + size])) for at in range(done, end, size)]
             execute_many(driver, _repeat_values(text, size), bundles)
             done = end
+
+
+@lru_cache(maxsize=64)
+def _as_arrays(text: str) -> str:
+    """An insert of one row as an insert of many, given as one array for each column."""
+    values = re.search(r"VALUES \((.+?)\)", text)
+    assert values is not None
+    arrays = re.sub(r"(\$\d+::\w+)", r"\1[]", values[1])
+    return text.replace(values[0], f"SELECT * FROM unnest({arrays})")  # noqa: S608 - nothing but parameters
+
+
+@lru_cache(maxsize=64)
+def _each(dialect: Dialect, statement: Statement) -> tuple[str, frozenset[int]]:
+    """The text that looks up each id of an array by itself, and the columns of ids.
+
+    Given `IN`, PostgreSQL would guess from its statistics, which are none or old where much is written, that reading
+    the whole site is cheaper; and it would plan anew for each number of ids.
+    """
+    one = _prepare(dialect, statement, 2)
+    text = one.text.replace("$2::BYTEA", "wanted.id")
+    wanted = "SELECT found.* FROM unnest($2::bytea[]) AS wanted (id)"
+    return f"{wanted} CROSS JOIN LATERAL ({text} OFFSET 0) AS found", one.id_columns
+
+
+def _fetch_each(conn: Connection, statement: Statement, site_id: int, ids: Sequence[str | bytes]) -> Sequence[Row]:
+    """`fetch_by_ids` on PostgreSQL."""
+    text, id_columns = _each(conn.dialect, statement)
+    raw = {value if isinstance(value, bytes) else id_bytes(value) for value in ids}
+    return [_with_text(row, id_columns) for row in await_rows(conn, text, (site_id, list(raw)))]
+
+
+@lru_cache(maxsize=64)
+def _target(dialect: Dialect, write: Write) -> tuple[str, tuple[str, ...], int, bool]:
+    """Table, columns, length of its key, and whether rows that exist already are met peacefully."""
+    statement = write(dialect)
+    columns = tuple(column.name for column in statement.table.columns if column.name not in ROW_IDS)
+    return (
+        statement.table.name,
+        columns,
+        sum(column.primary_key for column in statement.table.columns),
+        " ON CONFLICT " in _write_text(dialect, write),
+    )
+
+
+def _write_rows_beside_others(conn: Connection, write: Write, rows: Sequence[Row]) -> None:
+    """`write_rows` on PostgreSQL: upserts in the order of their keys, so that two of them never wait crosswise."""
+    table, columns, key_length, may_exist = _target(conn.dialect, write)
+    if len(rows) == 1:
+        await_rows(conn, _write_text(conn.dialect, write), rows[0])
+    elif may_exist:
+        in_order = sorted(rows, key=lambda row: row[:key_length])
+        await_rows(conn, _as_arrays(_write_text(conn.dialect, write)), tuple(zip(*in_order, strict=True)))
+    else:
+        await_copy(conn, table, columns, rows)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, ins
 
 from collector.domain.event import Trust
 from collector.domain.quarantine import Quarantined
+from collector.store.locks import PURGE, try_alone
 from collector.store.schema import quarantine
 
 MAX_ROWS = 10_000
@@ -142,7 +143,12 @@ def walk_quarantine(conn: Connection, site_id: int) -> Iterator[Quarantined]:
 
 
 def purge_quarantine(conn: Connection, now: int) -> int:
-    """Drop what is over the bounds of its site, oldest first. Returns how many rows went."""
+    """Drop what is over the bounds of its site, oldest first. Returns how many rows went.
+
+    Several collectors share the bounds; while one of them purges, the others need not.
+    """
+    if not try_alone(conn, PURGE):
+        return 0
     table = quarantine
     site, newest_first = table.c.site_id, table.c.quarantine_id.desc()
     ranked = select(

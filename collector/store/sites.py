@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 import orjson
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from collector.domain.site import Site, SiteSettings
-from collector.store.dialect import insert_or_ignore
+from collector.store.dialect import insert_on_conflict, insert_or_ignore
+from collector.store.locks import reach_tables
 from collector.store.schema import installation, sites
 
 
@@ -83,8 +84,8 @@ def fetch_sites(conn: Connection) -> list[Site]:
 
 
 def fetch_site_by_name(conn: Connection, name: str) -> Site | None:
-    """The site of that name."""
-    row = conn.execute(select(sites).where(sites.c.name == name)).mappings().one_or_none()
+    """The site of that name, which nobody else changes before this transaction ends."""
+    row = conn.execute(select(sites).where(sites.c.name == name).with_for_update()).mappings().one_or_none()
     return None if row is None else _site(row)
 
 
@@ -96,7 +97,17 @@ def fetch_or_insert_value(conn: Connection, name: str, fresh: str) -> str:
     return str(value)
 
 
+def probe(conn: Connection, value: str) -> None:
+    """Try whether events could be stored; `value` differs from the last one."""
+    reach_tables(conn)
+    replace_value(conn, "probe", value)
+
+
 def replace_value(conn: Connection, name: str, value: str) -> None:
     """Store a value of the installation. A value that differs from the last one reaches the disk for certain."""
-    conn.execute(delete(installation).where(installation.c.name == name))
-    conn.execute(insert(installation), {"name": name, "value": value})
+    statement = insert_on_conflict(conn, installation)
+    replaced = {"value": statement.excluded.value}
+    conn.execute(
+        statement.on_conflict_do_update(index_elements=[installation.c.name], set_=replaced),
+        {"name": name, "value": value},
+    )

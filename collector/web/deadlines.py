@@ -6,6 +6,7 @@ aiohttp has no deadline for headers of its own. Bodies have theirs in `body`, id
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 from aiohttp import web
@@ -68,16 +69,26 @@ class ImpatientHandler(RequestHandler):
 
 
 class Listener(web.TCPSite):
-    """A TCPSite whose connections are impatient. `settings` are aiohttp's own for a connection."""
+    """A TCPSite whose connections are impatient. `settings` are aiohttp's own for a connection.
 
-    __slots__ = ("_header_timeout_s", "_settings")
+    It listens on `listening`, where that is given, instead of opening a socket of its own.
+    """
+
+    __slots__ = ("_header_timeout_s", "_listening", "_settings")
 
     def __init__(
-        self, runner: web.AppRunner, host: str, port: int, header_timeout_s: float, settings: dict[str, Any]
+        self,
+        runner: web.AppRunner,
+        host: str,
+        port: int,
+        header_timeout_s: float,
+        settings: dict[str, Any],
+        listening: socket.socket | None = None,
     ) -> None:
         super().__init__(runner, host, port, backlog=1024)
         self._header_timeout_s = header_timeout_s
         self._settings = settings
+        self._listening = listening
 
     async def start(self) -> None:
         """Listen."""
@@ -89,5 +100,8 @@ class Listener(web.TCPSite):
         def connect() -> ImpatientHandler:
             return ImpatientHandler(server, loop=loop, header_timeout_s=self._header_timeout_s, **self._settings)
 
-        self._server = await loop.create_server(connect, self._host, self._port, backlog=self._backlog)
+        place: dict[str, Any] = {"host": self._host, "port": self._port}
+        if self._listening is not None:
+            place = {"sock": self._listening}
+        self._server = await loop.create_server(connect, **place, backlog=self._backlog)
         self._bound_port = self._server.sockets[0].getsockname()[1]

@@ -24,7 +24,9 @@ from collector.web.tokens import Tokens
 class Recording(Protocol):
     """What the web needs of the recorder."""
 
-    ready: bool
+    @property
+    def ready(self) -> bool:
+        """Whether events can be stored, as far as is known without trying."""
 
     async def record(self, arrival: Arrival) -> Receipt:
         """Store; returns after the commit."""

@@ -11,12 +11,23 @@ import pytest
 
 from tests.faults.load import Load, running_load
 from tests.faults.server import Collector
+from tests.postgresql import Cluster
 
 
 @pytest.fixture
-def collector(tmp_path: Path) -> Iterator[Collector]:
+def engine(request: pytest.FixtureRequest) -> str:
+    """Where the collector stores; a test may be parametrised with others."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def collector(tmp_path: Path, engine: str, request: pytest.FixtureRequest) -> Iterator[Collector]:
     """Not started; ended after the test in any case."""
-    collector = Collector(tmp_path)
+    if engine == "sqlite":
+        collector = Collector(tmp_path)
+    else:
+        cluster: Cluster = request.getfixturevalue("postgresql")
+        collector = Collector(tmp_path, cluster=cluster, database_name=cluster.new_database())
     yield collector
     collector.close()
 

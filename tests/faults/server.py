@@ -23,6 +23,8 @@ from typing import Any
 
 import uuid_utils
 
+from tests.postgresql import Cluster
+
 ROOT = Path(__file__).resolve().parents[2]
 ORIGIN = "http://shop.example"
 START_S = 30.0
@@ -72,8 +74,9 @@ class Reply:
 
 @dataclass(slots=True)
 class Collector:
-    """A collector on SQLite in `folder`. `launcher` is what follows `python` on its command line, `tracer` goes before.
+    """A collector in `folder`, on SQLite there or on a database of `cluster`.
 
+    `launcher` is what follows `python` on its command line, `tracer` goes before.
     A tracer must leave the collector our own child (`strace -D`), so that signals reach the collector.
     """
 
@@ -83,6 +86,8 @@ class Collector:
     launcher: Sequence[str] = ("-m", "collector", "serve")
     tracer: Sequence[str] = ()
     process: subprocess.Popen[bytes] | None = None
+    cluster: Cluster | None = None
+    database_name: str = ""
 
     @property
     def url(self) -> str:
@@ -93,6 +98,11 @@ class Collector:
     def database(self) -> Path:
         """Its SQLite file."""
         return self.folder / "regulars.db"
+
+    @property
+    def database_url(self) -> str:
+        """Where it stores."""
+        return f"sqlite:///{self.database}" if self.cluster is None else self.cluster.url(self.database_name)
 
     @property
     def log(self) -> Path:
@@ -110,7 +120,7 @@ class Collector:
         address = {
             "REGULARS_HOST": "127.0.0.1",
             "REGULARS_PORT": str(self.port),
-            "REGULARS_DATABASE_URL": f"sqlite:///{self.database}",
+            "REGULARS_DATABASE_URL": self.database_url,
         }
         return own | NO_RATES | address | dict(self.settings)
 
@@ -186,9 +196,16 @@ class Collector:
             yield connection
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
+        """All rows of a query; on PostgreSQL one without values."""
+        if self.cluster is not None:
+            return self.cluster.command(query, database=self.database_name)
         with self.reading() as connection:
             return connection.execute(query, values).fetchall()
+
+    def stored_ids(self) -> list[str]:
+        """The ids of all events, as hex."""
+        digits = "lower(hex(event_id))" if self.cluster is None else "encode(event_id, 'hex')"
+        return [name for (name,) in self.rows(f"SELECT {digits} FROM events")]
 
 
 def eventually(

@@ -5,17 +5,19 @@ Small versions of T4 and T5 of the reliability page.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import resource
 import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import asyncpg
 import pytest
 
 from tests.faults.server import Collector, Keys, Reply, event, eventually, get, post_batch
@@ -110,7 +112,7 @@ def check_refusal(reply: Reply) -> None:
 
 
 def stored_ids(collector: Collector) -> set[str]:
-    return {name for (name,) in collector.rows("SELECT lower(hex(event_id)) FROM events")}
+    return set(collector.stored_ids())
 
 
 def ids_of(events: list[dict[str, object]]) -> set[str]:
@@ -149,10 +151,14 @@ def test_a_full_disk_refuses_and_recovers_by_itself(cramped: tuple[Collector, Sp
     assert collector.rows("PRAGMA integrity_check") == [("ok",)]
 
 
-@pytest.fixture(params=["a transaction", "the lock between processes"])
+@pytest.fixture
 def hold(request: pytest.FixtureRequest, collector: Collector) -> Iterator[Callable[[], Callable[[], None]]]:
     """Call it to keep the collector from writing; call what it returns to let go."""
-    if request.param == "a transaction":
+    holder = request.param
+    if holder == "LOCK TABLE":
+        with locking_session(collector) as hold_table:
+            yield hold_table
+    elif holder == "a transaction":
         with closing(sqlite3.connect(collector.database, isolation_level=None)) as connection:
 
             def hold_transaction() -> Callable[[], None]:
@@ -170,6 +176,22 @@ def hold(request: pytest.FixtureRequest, collector: Collector) -> Iterator[Calla
             yield hold_lock
 
 
+@contextmanager
+def locking_session(collector: Collector) -> Iterator[Callable[[], Callable[[], None]]]:
+    """Another session of the PostgreSQL server."""
+    assert collector.cluster is not None
+    with asyncio.Runner() as runner:
+        url = collector.database_url.replace("+asyncpg", "")
+        session = runner.run(asyncpg.connect(url))
+
+        def hold_table() -> Callable[[], None]:
+            runner.run(session.execute("BEGIN; LOCK TABLE events"))
+            return lambda: runner.run(session.execute("ROLLBACK"))
+
+        yield hold_table
+        runner.run(session.close())
+
+
 @pytest.fixture
 def keys(collector: Collector) -> Keys:
     keys = collector.add_site()
@@ -177,6 +199,11 @@ def keys(collector: Collector) -> Keys:
     return keys
 
 
+@pytest.mark.parametrize(
+    ("engine", "hold"),
+    [("sqlite", "a transaction"), ("sqlite", "the lock between processes"), ("postgresql", "LOCK TABLE")],
+    indirect=True,
+)
 def test_a_database_that_somebody_else_holds_is_waited_for_then_refused(
     collector: Collector, keys: Keys, hold: Callable[[], Callable[[], None]]
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from collector.store.database import Database
 from collector.store.migrate import migrate
 from collector.store.sites import insert_site
 from tests.http_transport import ORIGIN, HttpTransport
+from tests.postgresql import Cluster
 from tests.scenarios import DECISION_TABLE, STORIES, VERIFIED_SITE_STORIES, WAYS_OF_RETURNING, Story
 from tests.stage import Stage
 
@@ -29,10 +30,21 @@ def site_settings() -> SiteSettings:
     return SiteSettings(bots="include")
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database with nothing in it."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'regulars.db'}"
+    else:
+        cluster: Cluster = request.getfixturevalue("postgresql")
+        name = request.getfixturevalue("shared_database")
+        yield cluster.url(name)
+        cluster.empty(name)
+
+
 @pytest.fixture
-async def stage(tmp_path: Path, aiohttp_client: AiohttpClient, site_settings: SiteSettings) -> AsyncIterator[Stage]:
+async def stage(url: str, aiohttp_client: AiohttpClient, site_settings: SiteSettings) -> AsyncIterator[Stage]:
     """A stage over HTTP."""
-    url = f"sqlite:///{tmp_path / 'regulars.db'}"
     database = Database(url)
     migrate(database)
     site = Site(0, "shop", WRITE_KEY, hash_secret(SECRET), (ORIGIN,), site_settings)

@@ -1,9 +1,12 @@
-"""A migrated SQLite file for each test, copied from one that was migrated once."""
+"""A migrated database for each test, on both engines.
+
+On SQLite it is a copy of a file that was migrated once, on PostgreSQL one database that every test leaves empty.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,9 @@ from collector.domain.site import SiteSettings
 from collector.store import database as database_module
 from collector.store.database import Database
 from collector.store.migrate import migrate
+from tests.postgresql import Cluster
 from tests.stage import Stage
+from tests.store.engines import ENGINES
 from tests.store_transport import StoreTransport, add_site
 
 
@@ -26,24 +31,50 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Where the test stores; a test for one engine alone is marked with one of `engines`."""
+    return str(request.param)
+
+
 @pytest.fixture
-def database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
-    """An open database of its own."""
-    path = tmp_path / "regulars.db"
-    shutil.copy(migrated_file, path)
-    database = Database(f"sqlite:///{path}")
+def database_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated database with nothing in it."""
+    if engine == "sqlite":
+        yield f"sqlite:///{shutil.copy(request.getfixturevalue('migrated_file'), tmp_path / 'regulars.db')}"
+    else:
+        cluster: Cluster = request.getfixturevalue("postgresql")
+        yield cluster.url(request.getfixturevalue("shared_database"))
+        cluster.empty(request.getfixturevalue("shared_database"))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """That database, open."""
+    database = Database(database_url)
     yield database
-    database.close_now()
+    await database.close()
 
 
-@pytest.fixture(scope="module")
-def quick_database(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+@pytest.fixture(scope="module", params=ENGINES)
+def quick_database(
+    request: pytest.FixtureRequest, migrated_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
     """A database that does not wait for the disk, for many small histories, each on a site of its own."""
-    path = tmp_path_factory.mktemp("histories") / "regulars.db"
-    shutil.copy(migrated_file, path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database_module, "WRITER_PRAGMAS", (*database_module.WRITER_PRAGMAS, "synchronous=OFF"))
-        database = Database(f"sqlite:///{path}")
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("histories") / "regulars.db"
+        shutil.copy(migrated_file, path)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(database_module, "WRITER_PRAGMAS", (*database_module.WRITER_PRAGMAS, "synchronous=OFF"))
+            database = Database(f"sqlite:///{path}")
+    else:
+        cluster: Cluster = request.getfixturevalue("postgresql")
+        from collector.store import postgresql as postgresql_module  # noqa: PLC0415
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(postgresql_module, "SYNCHRONOUS_COMMIT", "off")
+            database = Database(cluster.url(cluster.new_database()))
+            database.read_now(lambda _: None)
     yield database
     database.close_now()
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.util import await_only
 
 from collector.domain.event import Arrival, EventCode, Receipt, Rejection
 from collector.recorder import QueueFull, Recorder, StorageUnavailable
@@ -28,20 +27,21 @@ from collector.store import quarantine as quarantine_module
 from collector.store.consents import Consent
 from collector.store.database import Database
 from collector.store.quarantine import Refused
-from collector.store.schema import id_text
+from collector.store.schema import consents, events, id_text, quarantine
 from tests.stage import Browser, Stage
+from tests.store.engines import only_on_sqlite
 from tests.store_transport import StoreTransport
 
 
 @pytest.fixture
-def database(migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+async def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     """A database that is given up after 50 ms instead of 2 s when it is busy."""
     monkeypatch.setattr(database_module, "BUSY_TIMEOUT_MS", 50)
     pragmas = (*database_module.WRITER_PRAGMAS, "busy_timeout=50")
     monkeypatch.setattr(database_module, "WRITER_PRAGMAS", pragmas)
-    database = Database(f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'regulars.db')}")
+    database = Database(database_url)
     yield database
-    database.close_now()
+    await database.close()
 
 
 @pytest.fixture
@@ -74,13 +74,12 @@ async def request(browser: Browser, transport: StoreTransport, events: int = 1) 
 
 def stored_ids(database: Database) -> list[str]:
     """What another process would find on disk."""
-    with closing(sqlite3.connect(database.path)) as other:
-        return [id_text(row[0]) for row in other.execute("SELECT event_id FROM events ORDER BY row_id")]
+    return database.read_now(lambda conn: list(conn.scalars(select(events.c.event_id).order_by(events.c.row_id))))
 
 
 def quarantined(database: Database) -> list[tuple[str, bytes]]:
-    with closing(sqlite3.connect(database.path)) as other:
-        return other.execute("SELECT code, raw FROM quarantine ORDER BY quarantine_id").fetchall()
+    query = select(quarantine.c.code, quarantine.c.raw).order_by(quarantine.c.quarantine_id)
+    return [(code, raw) for code, raw in database.read_now(lambda conn: conn.execute(query).all())]
 
 
 class Gate:
@@ -96,7 +95,10 @@ class Gate:
         receipts = self._really_record(conn, arrivals, *rest)
         self.groups.append(len(arrivals))
         self.written.set()
-        assert self.may_commit.wait(10)
+        if conn.dialect.driver == "asyncpg":
+            assert await_only(asyncio.to_thread(self.may_commit.wait, 10))
+        else:
+            assert self.may_commit.wait(10)
         return receipts
 
 
@@ -276,6 +278,7 @@ async def test_full_queue_refuses_at_once(database: Database, transport: StoreTr
     await recorder.stop()
 
 
+@only_on_sqlite
 async def test_busy_database_refuses_and_recovers(
     recorder: Recorder, database: Database, transport: StoreTransport, browser: Browser
 ) -> None:
@@ -294,6 +297,7 @@ async def test_busy_database_refuses_and_recovers(
     assert (await recorder.record(later)).accepted == 1
 
 
+@only_on_sqlite
 async def test_checkpoint_that_fails_stops_nothing(
     recorder: Recorder,
     database: Database,
@@ -318,6 +322,7 @@ async def test_checkpoint_that_fails_stops_nothing(
     assert stored_ids(database) == [arrival.events[0].event_id for arrival in arrivals]
 
 
+@only_on_sqlite
 async def test_another_process_that_writes_is_waited_for_and_then_given_up(
     recorder: Recorder, database: Database, transport: StoreTransport, browser: Browser
 ) -> None:
@@ -423,9 +428,9 @@ async def test_decision_about_consent_is_kept(
     site_id = transport.site.site_id
     await recorder.record_consent(site_id, Consent(uid, "granted", 5, 6))
     await recorder.record_consent(site_id, Consent(None, "denied", 7, 8))
-    with closing(sqlite3.connect(database.path)) as other:
-        rows = other.execute("SELECT site_id, uid, state, decided_at, received_at FROM consents ORDER BY consent_id")
-        assert [(site, raw and id_text(raw), *rest) for site, raw, *rest in rows] == [
-            (site_id, uid, "granted", 5, 6),
-            (site_id, None, "denied", 7, 8),
-        ]
+    columns = (consents.c.site_id, consents.c.uid, consents.c.state, consents.c.decided_at, consents.c.received_at)
+    query = select(*columns).order_by(consents.c.consent_id)
+    assert [tuple(row) for row in database.read_now(lambda conn: conn.execute(query).all())] == [
+        (site_id, uid, "granted", 5, 6),
+        (site_id, None, "denied", 7, 8),
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import select
@@ -192,3 +194,14 @@ async def test_nothing_of_a_failed_transaction_remains(
 
 def _fail(*_: object) -> None:
     raise RuntimeError("the disk is gone")
+
+
+async def test_trait_with_an_endless_name_costs_neither_its_event_nor_the_other_traits(stage: Stage) -> None:
+    browser = stage.browser()
+    chance = random.Random(4)
+    endless = "".join(chance.choices("abcdefghijklmnopqrstuvwxyzäß€", k=5000))
+    longest = "x" * 1024
+    event_id = await browser.says("ada", **{endless: 1, longest: 2, "first_name": "Ada"})
+    person = await stage.person(cid="ada")
+    assert event_id in person.events
+    assert person.traits == {longest: 2, "first_name": "Ada"}

@@ -110,3 +110,14 @@ def test_every_setting_is_described() -> None:
     settings = list(describe_settings())
     assert [setting.name for setting in settings] == [field.name for field in dataclasses.fields(Config)]
     assert all(setting.help.endswith(".") and setting.env == f"REGULARS_{setting.name.upper()}" for setting in settings)
+
+
+def test_several_workers_need_a_database_with_several_writers() -> None:
+    with pytest.raises(ConfigError, match=r"^REGULARS_WORKERS: must be 1 on SQLite"):
+        load_config({"REGULARS_WORKERS": "2"})
+    with pytest.raises(ConfigError, match=r"^REGULARS_WORKERS: must be 1 or more"):
+        load_config({"REGULARS_WORKERS": "0"})
+    url = "postgresql+asyncpg://regulars:hunter2@localhost/regulars"
+    config = load_config({"REGULARS_WORKERS": "2", "REGULARS_DATABASE_URL": url})
+    assert config.workers == 2
+    assert "hunter2" not in repr(config)

@@ -70,7 +70,7 @@ async def delete_profile(request: web.Request, site: Site) -> web.Response:
     """Erase the person (R16): rows deleted by table, and whether their bytes have left the database's files too."""
     profile_id = read_profile_id(request)
     parts = request.app[ADMINISTRATION]
-    erased = await parts.database.write(
+    erased = await parts.database.write_long(
         erase_profile, site.site_id, profile_id, parts.erasures, request.app[EDGE].now()
     )
     if erased is None:
