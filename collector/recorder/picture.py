@@ -103,7 +103,8 @@ class Picture:
         """Write what the rules look up: profiles, devices, UIDs and bindings."""
         conn, site_id = self.conn, self.site.site_id
         profiles.insert_profiles(conn, site_id, self.new_profiles)
-        self.held.update(profile_id for profile_id, _ in self.new_profiles)
+        if self.new_profiles and can_meet(conn):
+            self.held.update(profile_id for profile_id, _ in self.new_profiles)
         devices.upsert_devices(conn, site_id, list(self.changed_devices.values()))
         devices.insert_uids(conn, site_id, self.new_uids)
         devices.insert_bindings(conn, site_id, self.new_bindings)
