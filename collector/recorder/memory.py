@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from collector.domain.recognition import Device
-from collector.store.database import fetch_change_mark
 from collector.store.devices import KnownUid
+from collector.store.sqlite import fetch_change_mark
 
 MAX_ENTRIES = 20_000  # of each kind and site: about 15 MB
 WARY_GROUPS = 100

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collector.cli import main
-from collector.store import database
+from collector.store import sqlite
 
-unsynced = tuple(pragma.replace("=FULL", "=NORMAL") for pragma in database.WRITER_PRAGMAS)
-setattr(database, "WRITER_PRAGMAS", unsynced)  # noqa: B010 - a constant for everybody else
+unsynced = tuple(pragma.replace("=FULL", "=NORMAL") for pragma in sqlite.WRITER_PRAGMAS)
+setattr(sqlite, "WRITER_PRAGMAS", unsynced)  # noqa: B010 - a constant for everybody else
 
 if __name__ == "__main__":
     main()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from collector.domain.site import SiteSettings
-from collector.store import database as database_module
+from collector.store import sqlite as sqlite_module
 from collector.store.database import Database
 from collector.store.migrate import migrate
 from tests.postgresql import Cluster
@@ -65,7 +65,7 @@ def quick_database(
         path = tmp_path_factory.mktemp("histories") / "regulars.db"
         shutil.copy(migrated_file, path)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(database_module, "WRITER_PRAGMAS", (*database_module.WRITER_PRAGMAS, "synchronous=OFF"))
+            patch.setattr(sqlite_module, "WRITER_PRAGMAS", (*sqlite_module.WRITER_PRAGMAS, "synchronous=OFF"))
             database = Database(f"sqlite:///{path}")
     else:
         cluster: Cluster = request.getfixturevalue("postgresql")

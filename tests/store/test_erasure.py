@@ -12,8 +12,8 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
-from collector.store import database as database_module
 from collector.store import schema
+from collector.store import sqlite as sqlite_module
 from collector.store.consents import Consent
 from collector.store.database import Database
 from collector.store.erasure import record_consent
@@ -215,7 +215,7 @@ def files_holding(path: Path, needle: str) -> list[str]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StoreTransport]:
     """A database that waits for readers no longer than 10 ms."""
-    monkeypatch.setattr(database_module, "WRITER_PRAGMAS", (*database_module.WRITER_PRAGMAS, "busy_timeout=10"))
+    monkeypatch.setattr(sqlite_module, "WRITER_PRAGMAS", (*sqlite_module.WRITER_PRAGMAS, "busy_timeout=10"))
     database = Database(f"sqlite:///{tmp_path / 'impatient.db'}")
     migrate(database)
     yield StoreTransport(database, add_site(database, "shop"))
@@ -242,8 +242,8 @@ async def test_the_bytes_leave_every_page_although_the_file_is_not_rewritten(
 ) -> None:
     """Enough people, e-mails in random order and changes for pages to be split, moved and freed."""
     if not forgets:
-        pragmas = (*database_module.WRITER_PRAGMAS, "secure_delete=OFF")
-        monkeypatch.setattr(database_module, "WRITER_PRAGMAS", pragmas)
+        pragmas = (*sqlite_module.WRITER_PRAGMAS, "secure_delete=OFF")
+        monkeypatch.setattr(sqlite_module, "WRITER_PRAGMAS", pragmas)
     path = tmp_path / "many.db"
     shutil.copy(migrated_file, path)
     database = Database(f"sqlite:///{path}")

@@ -20,10 +20,10 @@ from collector.domain.event import Arrival, EventCode, Receipt, Rejection
 from collector.recorder import QueueFull, Recorder, StorageUnavailable
 from collector.recorder import queue as queue_module
 from collector.recorder.group import record_group
-from collector.store import database as database_module
 from collector.store import driver
 from collector.store import events as events_module
 from collector.store import quarantine as quarantine_module
+from collector.store import sqlite as sqlite_module
 from collector.store.consents import Consent
 from collector.store.database import Database
 from collector.store.quarantine import Refused
@@ -36,9 +36,9 @@ from tests.store_transport import StoreTransport
 @pytest.fixture
 async def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     """A database that is given up after 50 ms instead of 2 s when it is busy."""
-    monkeypatch.setattr(database_module, "BUSY_TIMEOUT_MS", 50)
-    pragmas = (*database_module.WRITER_PRAGMAS, "busy_timeout=50")
-    monkeypatch.setattr(database_module, "WRITER_PRAGMAS", pragmas)
+    monkeypatch.setattr(sqlite_module, "BUSY_TIMEOUT_MS", 50)
+    pragmas = (*sqlite_module.WRITER_PRAGMAS, "busy_timeout=50")
+    monkeypatch.setattr(sqlite_module, "WRITER_PRAGMAS", pragmas)
     database = Database(database_url)
     yield database
     await database.close()
@@ -313,8 +313,8 @@ async def test_checkpoint_that_fails_stops_nothing(
             text = "SELECT nothing FROM nowhere"
         return driver.execute(connection, text, values)
 
-    monkeypatch.setattr(database_module, "TRANSACTIONS_BETWEEN_CHECKPOINTS", 1)
-    monkeypatch.setattr(database_module, "execute", execute)
+    monkeypatch.setattr(sqlite_module, "TRANSACTIONS_BETWEEN_CHECKPOINTS", 1)
+    monkeypatch.setattr(sqlite_module, "execute", execute)
     arrivals = [await request(browser, transport) for _ in range(3)]
     for arrival in arrivals:
         assert (await recorder.record(arrival)).accepted == 1
