@@ -13,25 +13,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
-from msgspec.structs import replace
-from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from collector import metrics
-from collector.domain.event import Arrival, EventCode, Receipt, Rejection
-from collector.recorder.group import raw_event, record_group
-from collector.recorder.memory import Memory
+from collector.domain.event import Arrival, Receipt
+from collector.recorder.commit import Committer, StorageUnavailable, unavailable
 from collector.store.consents import Consent
 from collector.store.database import Database
 from collector.store.erasure import Erasures, record_consent
-from collector.store.locks import Changed
 from collector.store.quarantine import Refused, insert_quarantine, purge_quarantine
 from collector.store.sites import probe
 
 GROUP_EVENTS = 500
 REFUSAL_COUNTS_S = 1.0
 SUCCESS_COUNTS_S = 1.0  # where the database is another machine's: it may be away and nobody has noticed yet
-ATTEMPTS_BESIDE_OTHERS = 4
-FULL = frozenset({"SQLITE_FULL", "53100"})
 PURGE_INTERVAL_MS = 60_000
 PURGE_AFTER_ROWS = 1000
 PURGE_AFTER_BYTES = 10 * 1024 * 1024
@@ -44,15 +39,6 @@ class QueueFull(Exception):
 
     code = "storage_unavailable"
     retry_after_s = 2
-
-
-class StorageUnavailable(Exception):
-    """The database is busy, away or full, or its answer was lost; nothing may be acknowledged. Answer 503."""
-
-    def __init__(self, code: str = "storage_unavailable", retry_after_s: int = 5) -> None:
-        super().__init__(code)
-        self.code = code
-        self.retry_after_s = retry_after_s
 
 
 @dataclass(slots=True)
@@ -92,8 +78,8 @@ class Recorder:
         self._erasures = erasures
         self._now = now
         self._fresh_id = fresh_id
+        self._committer = Committer(database, erasures, now, fresh_id)
         self._queue_size = queue_size
-        self._memory = Memory()
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -155,7 +141,7 @@ class Recorder:
         try:
             await self._database.write(insert_quarantine, site_id, received_at, [refused])
         except DatabaseError as error:
-            raise self._unavailable(error) from error
+            raise unavailable(error) from error
         self._quarantined.add(1, len(refused.raw))
         await self._maintain()  # there may be nothing but such bodies
 
@@ -164,7 +150,7 @@ class Recorder:
         try:
             await self._database.write(record_consent, site_id, consent, self._erasures)
         except DatabaseError as error:
-            raise self._unavailable(error) from error
+            raise unavailable(error) from error
 
     async def probe(self) -> bool:
         """Whether the database can store right now; asked by `/readyz` while `ready` is False.
@@ -224,7 +210,7 @@ class Recorder:
         arrivals = [arrival for _, arrival in group]
         metrics.GROUP_EVENTS.observe(sum(len(arrival.events) + len(arrival.rejections) for arrival in arrivals))
         try:
-            receipts = await self._commit(arrivals)
+            receipts = await self._committer.commit(arrivals)
         except StorageUnavailable as error:
             self._note(is_able=False)
             self._refused_at = asyncio.get_running_loop().time()
@@ -239,54 +225,6 @@ class Recorder:
             if not waiting.answer.done():
                 waiting.answer.set_result(receipt)
 
-    async def _commit(self, arrivals: Sequence[Arrival], attempt: int = 1) -> list[Receipt]:
-        """Record `arrivals` in one transaction; if the data is refused, in halves, down to the culprit.
-
-        Beside other collectors even a wary attempt can meet an event that one of them has just stored.
-        """
-        try:
-            with metrics.COMMIT_SECONDS.time():
-                return await self._database.write(
-                    record_group, arrivals, self._now(), self._fresh_id, self._erasures, self._memory
-                )
-        except (OperationalError, OSError, Changed) as error:
-            self._memory.forget()
-            raise self._unavailable(error) from error
-        except Exception as error:
-            was_wary = self._memory.wary > 0
-            self._memory.forget()
-            is_beaten = self._database.has_rivals and attempt < ATTEMPTS_BESIDE_OTHERS
-            if isinstance(error, IntegrityError) and (is_beaten or not was_wary):
-                return await self._commit(arrivals, attempt + 1)
-            if isinstance(error, DatabaseError) and not isinstance(error, IntegrityError | DataError | InterfaceError):
-                raise self._unavailable(error) from error
-            log.warning("group_refused", requests=len(arrivals), error=type(error).__name__)
-            return await self._commit_halves(arrivals)
-
-    async def _commit_halves(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
-        if len(arrivals) > 1:
-            half = len(arrivals) // 2
-            return [*await self._commit(arrivals[:half]), *await self._commit(arrivals[half:])]
-        arrival = arrivals[0]
-        if len(arrival.events) > 1:
-            return [await self._split(arrival)]
-        if not arrival.events:
-            raise StorageUnavailable
-        return await self._commit([_refused_by_storage(arrival)])
-
-    async def _split(self, arrival: Arrival) -> Receipt:
-        half = len(arrival.events) // 2
-        indexes = arrival.indexes or tuple(range(len(arrival.events)))
-        first = replace(arrival, events=arrival.events[:half], indexes=indexes[:half])
-        second = replace(arrival, events=arrival.events[half:], indexes=indexes[half:], rejections=())
-        return join_receipts([*await self._commit([first]), *await self._commit([second])])
-
-    def _unavailable(self, error: BaseException) -> StorageUnavailable:
-        orig = getattr(error, "orig", None)
-        name = getattr(orig, "sqlite_errorname", None) or getattr(orig, "sqlstate", None) or type(error).__name__
-        log.error("storage_unavailable", reason=name)
-        return StorageUnavailable("storage_full" if name in FULL else "storage_unavailable")
-
     async def _maintain(self) -> None:
         """Between groups: checkpoints, and the bounds of the quarantine. A failure is retried and hurts nobody."""
         now = self._now()
@@ -296,31 +234,10 @@ class Recorder:
                 self._purged_at, self._quarantined = now, _Growth()
                 await self._database.write(purge_quarantine, now)
         except DatabaseError as error:
-            self._unavailable(error)
+            unavailable(error)
 
 
 def _refuse(waiting: Iterable[_Waiting], error: Exception) -> None:
     for each in waiting:
         if not each.answer.done():
             each.answer.set_exception(error)
-
-
-def _refused_by_storage(arrival: Arrival) -> Arrival:
-    """The one event of `arrival` as a rejection: the database refuses it, now and for ever."""
-    event = arrival.events[0]
-    index = arrival.indexes[0] if arrival.indexes else 0
-    rejection = Rejection(index, EventCode.STORAGE_REJECTED, "", raw_event(event), event.event_id)
-    return replace(arrival, events=(), indexes=(), rejections=(*arrival.rejections, rejection))
-
-
-def join_receipts(parts: Sequence[Receipt]) -> Receipt:
-    """One receipt for an arrival that was recorded in parts."""
-    return Receipt(
-        accepted=sum(part.accepted for part in parts),
-        duplicate=sum(part.duplicate for part in parts),
-        quarantined=sum(part.quarantined for part in parts),
-        suppressed=sum(part.suppressed for part in parts),
-        contact_id=next((part.contact_id for part in reversed(parts) if part.contact_id), None),
-        device_id=next((part.device_id for part in reversed(parts) if part.contact_id), parts[-1].device_id),
-        outcomes=tuple(sorted((o for part in parts for o in part.outcomes), key=lambda outcome: outcome.index)),
-    )

@@ -18,6 +18,7 @@ from sqlalchemy.util import await_only
 
 from collector.domain.event import Arrival, EventCode, Receipt, Rejection
 from collector.recorder import QueueFull, Recorder, StorageUnavailable
+from collector.recorder import commit as commit_module
 from collector.recorder import queue as queue_module
 from collector.recorder.group import record_group
 from collector.store import driver
@@ -89,7 +90,7 @@ class Gate:
         self.written, self.may_commit = threading.Event(), threading.Event()
         self.groups: list[int] = []  # requests in each transaction
         self._really_record = record_group
-        monkeypatch.setattr(queue_module, "record_group", self._record)
+        monkeypatch.setattr(commit_module, "record_group", self._record)
 
     def _record(self, conn: Connection, arrivals: Sequence[Arrival], *rest: Any) -> list[Receipt]:
         receipts = self._really_record(conn, arrivals, *rest)
@@ -183,12 +184,12 @@ async def test_repeat_where_none_was_expected_costs_its_neighbours_nothing(
 ) -> None:
     old, new, newer = [await request(browser, transport) for _ in range(3)]
     await recorder.record(old)
-    recorder._memory.wary = 0
+    recorder._committer._memory.wary = 0
     await recorder.record(new)
     receipts = await asyncio.gather(recorder.record(old), recorder.record(newer), recorder.record(new))
     assert [(receipt.accepted, receipt.duplicate) for receipt in receipts] == [(0, 1), (1, 0), (0, 1)]
     assert stored_ids(database) == [arrival.events[0].event_id for arrival in (old, new, newer)]
-    assert recorder._memory.wary > 0
+    assert recorder._committer._memory.wary > 0
 
 
 async def test_event_that_the_database_refuses_costs_its_neighbours_nothing(

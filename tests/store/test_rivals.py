@@ -354,7 +354,7 @@ async def test_a_connection_lost_before_the_answer_to_the_commit_is_no_success(
     browser = stage.browser()
     arrival = await kept(browser, browser.tracks())
     with monkeypatch.context() as patch:
-        patch.setattr("collector.recorder.queue.record_group", _recorded_and_cut_off)
+        patch.setattr("collector.recorder.commit.record_group", _recorded_and_cut_off)
         with pytest.raises(StorageUnavailable):
             await recorder.record(arrival)
     assert (await recorder.record(arrival)).accepted == 1
