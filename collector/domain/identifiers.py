@@ -10,6 +10,7 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 from msgspec.structs import replace
@@ -65,11 +66,30 @@ def clean_cid(value: str) -> str | None:
     return cid
 
 
+# Whether such a name is good does not depend on its domain, and the domain is seldom a new one.
+_is_plain_name = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*").fullmatch
+PLAIN_LENGTH = 64
+
+
 def clean_email(value: str) -> str | None:
     """The address trimmed, in NFC, lower case, its domain in punycode; None where it is not an address."""
     text = unicodedata.normalize("NFC", value.strip()).lower()
     if len(text) > MAX_LENGTH or is_blocked(text):
         return None
+    name, _, domain = text.rpartition("@")
+    if len(text) > PLAIN_LENGTH or not _is_plain_name(name):
+        return _parse_email(text)
+    known = _parse_domain(domain)
+    return known and f"{name}@{known}"
+
+
+@lru_cache(1024)
+def _parse_domain(domain: str) -> str | None:
+    email = _parse_email(f"x@{domain}")
+    return email and email.removeprefix("x@")
+
+
+def _parse_email(text: str) -> str | None:
     try:
         parts = validate_email(
             text, check_deliverability=False, allow_smtputf8=True, test_environment=True, globally_deliverable=False

@@ -74,6 +74,8 @@ def assert_identity(picture: Picture, trust: Trust, event: Event, leaf: str | No
 
 def is_erased(picture: Picture, event: Event, claimed: Assertion) -> bool:
     """R16: whoever the event says it is about was erased after it occurred."""
+    if not picture.has_tombstones:
+        return False
     said = [(kind, value) for kind, value in (("cid", claimed.cid), ("email", claimed.email)) if value is not None]
     erased_at = picture.erasures.fetch_time(picture.conn, picture.site.site_id, said)
     return erased_at is not None and event.occurred_at < erased_at

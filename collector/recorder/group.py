@@ -31,7 +31,7 @@ from collector.store.devices import (
     insert_boundary,
     update_uid,
 )
-from collector.store.erasure import Erasures
+from collector.store.erasure import Erasures, has_tombstones
 from collector.store.events import event_row, fetch_stored, fingerprint
 from collector.store.locks import can_meet, share_site
 from collector.store.profiles import are_apart, fetch_roots
@@ -64,7 +64,9 @@ def record_group(
         mine = [arrivals[place] for place in places]
         site = mine[-1].site
         known = memory.of(site.site_id)
-        picture = Picture(conn, site, now, fresh_id, erasures, known.uids, known.devices)
+        if known.has_tombstones is None:
+            known.has_tombstones = can_meet(conn) or has_tombstones(conn, site_id)
+        picture = Picture(conn, site, now, fresh_id, erasures, known.uids, known.devices, known.has_tombstones)
         if is_wary:
             picture.stored = fetch_stored(conn, site.site_id, [e.event_id for a in mine for e in a.events])
         load(picture, mine)
@@ -89,7 +91,8 @@ def load(picture: Picture, arrivals: Sequence[Arrival]) -> None:
     _load_uids(picture, mentioned | _youngest(picture, wanted))
     unknown = {uid for uid in mentioned if uid is not None and uid not in uids}
     if unknown:
-        picture.erased_uids = picture.erasures.find(conn, site_id, "uid", unknown)
+        if picture.has_tombstones:
+            picture.erased_uids = picture.erasures.find(conn, site_id, "uid", unknown)
         newcomers = (arrival for arrival in arrivals if any(event.uid in unknown for event in arrival.events))
         contacts = {arrival.contact_id for arrival in newcomers if arrival.contact_id}
         picture.live_contacts = set(fetch_roots(conn, site_id, contacts)) if contacts else set()

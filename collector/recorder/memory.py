@@ -1,4 +1,6 @@
-"""What the last groups left known, so that the next one need not read it again: devices and UIDs with their bindings.
+"""What the last groups left known, so that the next one need not read it again.
+
+These are devices, UIDs with their bindings, and whether anybody was ever erased.
 
 Valid only as long as nothing but the recorder has changed the database. `revalidate` sees that from SQLite's own
 counters, of changes by other connections and by this one; where an engine has none, nothing is remembered.
@@ -24,6 +26,7 @@ class SiteMemory:
 
     uids: dict[str, KnownUid] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
+    has_tombstones: bool | None = None  # not looked yet
 
 
 @dataclass(slots=True)

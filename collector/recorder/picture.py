@@ -38,6 +38,7 @@ class Picture:
     erasures: Erasures
     uids: dict[str, KnownUid]
     devices: dict[str, Device]
+    has_tombstones: bool = True  # False: nobody was ever erased
     live_contacts: set[str] = field(default_factory=set)
     erased_uids: set[str] = field(default_factory=set)
     stored: dict[str, StoredEvent] = field(default_factory=dict)  # before this group

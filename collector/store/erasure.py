@@ -49,6 +49,11 @@ def _tombstones(site: Slot, *hashes: Slot) -> Select[Any]:
     return select(tombstones.c.hash, tombstones.c.erased_at).where(*mine)
 
 
+def has_tombstones(conn: Connection, site_id: int) -> bool:
+    """Whether anybody of the site was ever erased."""
+    return conn.scalar(select(tombstones.c.hash).where(tombstones.c.site_id == site_id).limit(1)) is not None
+
+
 class Erasures:
     """Tombstones: what was erased is known only by a hash keyed with the installation's secret."""
 

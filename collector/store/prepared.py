@@ -20,7 +20,7 @@ from sqlalchemy import (
     Dialect,
     Executable,
     Insert,
-    Select,
+    SelectBase,
     bindparam,
 )
 
@@ -67,7 +67,7 @@ def _prepare(dialect: Dialect, statement: Statement, size: int) -> _Prepared:
         )
         for name in compiled.positiontup
     )
-    columns = built.selected_columns if isinstance(built, Select) else ()
+    columns = built.selected_columns if isinstance(built, SelectBase) else ()
     id_columns = frozenset(place for place, column in enumerate(columns) if isinstance(column.type, Id))
     return _Prepared(str(compiled), parameters, id_columns)
 

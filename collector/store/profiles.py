@@ -6,7 +6,20 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, Select, Update, and_, func, insert, select, update
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Dialect,
+    Insert,
+    Select,
+    Update,
+    and_,
+    func,
+    insert,
+    select,
+    union_all,
+    update,
+)
 
 from collector.domain.decision import Person
 from collector.domain.event import Trust
@@ -42,21 +55,21 @@ def fetch_root(conn: Connection, site_id: int, profile_id: str) -> str | None:
     return fetch_roots(conn, site_id, [profile_id]).get(profile_id)
 
 
-def _own(site: Slot, root: Slot) -> Select[Any]:
-    mine = (profiles.c.site_id == site, profiles.c.profile_id == root)
-    return select(profiles.c.profile_id, profiles.c.first_seen_at).where(*mine)
-
-
 def _followers(site: Slot, root: Slot) -> Select[Any]:
     mine = (profiles.c.site_id == site, profiles.c.merged_into == root)
     return select(profiles.c.profile_id, profiles.c.first_seen_at).where(*mine)
 
 
+def _cluster(site: Slot, root: Slot) -> CompoundSelect[Any]:
+    mine = (profiles.c.site_id == site, profiles.c.profile_id == root)
+    return union_all(select(profiles.c.profile_id, profiles.c.first_seen_at).where(*mine), _followers(site, root))
+
+
 def fetch_cluster(conn: Connection, site_id: int, root: str) -> list[tuple[str, int]]:
     """All profiles of one person as (profile_id, first_seen_at): the root first, then its followers."""
-    # Two look-ups and no ORDER BY, because SQLite would read all profiles of the site to please either.
-    rows = [*fetch(conn, _own, site_id, root), *sorted(fetch(conn, _followers, site_id, root))]
-    return [(profile_id, seen) for profile_id, seen in rows]
+    # Two look-ups in one and no ORDER BY, because SQLite would read all profiles of the site to please either.
+    rows = fetch(conn, _cluster, site_id, root)
+    return sorted(((leaf, seen) for leaf, seen in rows), key=lambda row: (row[0] != root, row[0]))
 
 
 def _held(site: Slot, *leaves: Slot) -> Select[Any]:

@@ -6,9 +6,10 @@ import hashlib
 import unicodedata
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from collector.domain import identifiers
 from collector.domain.event import Assertion
 from collector.domain.identifiers import Clean, clean_cid, clean_email, sanitise
 
@@ -179,3 +180,10 @@ def test_cid_that_hashes_the_normalised_email_is_fine() -> None:
 
 def test_a_cid_that_hashes_something_else_is_fine() -> None:
     assert sanitise(Assertion(hashlib.md5(b"4711").hexdigest(), "Anna@example.com")).warnings == ()
+
+
+@given(st.one_of(st.emails(), st.from_regex(r"[a-z0-9_+.-]{0,12}@[a-z0-9.@-]{0,12}", fullmatch=True)))
+def test_the_short_way_of_an_address_ends_where_the_long_one_does(text: str) -> None:
+    lowered = text.strip().lower()
+    assume(not identifiers.is_blocked(lowered) and len(lowered) <= identifiers.MAX_LENGTH)
+    assert identifiers.clean_email(text) == identifiers._parse_email(lowered)
