@@ -19,6 +19,7 @@ from collector.domain.privacy import tellable
 from collector.domain.recognition import BEGINNING, Device, Moment, born_at, is_younger, profile_at, recognise
 from collector.domain.visit import MarkerKind, marker_kind
 from collector.recorder.assertion import assert_identity, back_fill_on_arrival, is_erased, mark
+from collector.recorder.loading import load
 from collector.recorder.locking import lock_meanings, lock_people
 from collector.recorder.memory import Memory
 from collector.recorder.picture import Picture
@@ -26,15 +27,13 @@ from collector.store.devices import (
     KnownUid,
     NewBinding,
     NewUid,
-    fetch_devices,
-    fetch_uids,
     insert_boundary,
     update_uid,
 )
 from collector.store.erasure import Erasures, has_tombstones
 from collector.store.events import event_row, fetch_stored, fingerprint
 from collector.store.locks import can_meet, share_site
-from collector.store.profiles import are_apart, fetch_roots
+from collector.store.profiles import are_apart
 from collector.store.quarantine import Refused
 
 
@@ -78,44 +77,6 @@ def record_group(
         picture.flush()
     memory.stamp(conn)
     return [receipts[place] for place in range(len(arrivals))]
-
-
-def load(picture: Picture, arrivals: Sequence[Arrival]) -> None:
-    """What the plain events of one site need: devices and UIDs; for unknown UIDs also cookies and erasures."""
-    conn, site_id = picture.conn, picture.site.site_id
-    uids, devices = picture.uids, picture.devices
-    wanted = {arrival.device_id for arrival in arrivals}
-    _load_devices(picture, wanted)
-    mentioned = {event.uid for arrival in arrivals for event in arrival.events}
-    mentioned |= {rejection.uid for arrival in arrivals for rejection in arrival.rejections}
-    _load_uids(picture, mentioned | _youngest(picture, wanted))
-    unknown = {uid for uid in mentioned if uid is not None and uid not in uids}
-    if unknown:
-        if picture.has_tombstones:
-            picture.erased_uids = picture.erasures.find(conn, site_id, "uid", unknown)
-        newcomers = (arrival for arrival in arrivals if any(event.uid in unknown for event in arrival.events))
-        contacts = {arrival.contact_id for arrival in newcomers if arrival.contact_id}
-        picture.live_contacts = set(fetch_roots(conn, site_id, contacts)) if contacts else set()
-    # Known UIDs bring their own device, which may differ from what the cookies said.
-    brought = {uids[uid].device_id for uid in mentioned if uid in uids} - devices.keys()
-    _load_devices(picture, brought)
-    _load_uids(picture, _youngest(picture, brought))
-
-
-def _load_devices(picture: Picture, wanted: set[str | None]) -> None:
-    missing = [device_id for device_id in wanted if device_id is not None and device_id not in picture.devices]
-    if missing:
-        picture.devices |= fetch_devices(picture.conn, picture.site.site_id, missing)
-
-
-def _load_uids(picture: Picture, wanted: set[str | None]) -> None:
-    missing = [uid for uid in wanted if uid is not None and uid not in picture.uids]
-    if missing:
-        picture.uids |= fetch_uids(picture.conn, picture.site.site_id, missing)
-
-
-def _youngest(picture: Picture, device_ids: set[str | None]) -> set[str | None]:
-    return {picture.devices[device_id].youngest_uid for device_id in device_ids if device_id in picture.devices}
 
 
 def _record(picture: Picture, arrival: Arrival) -> Receipt:
@@ -163,7 +124,12 @@ def _refuse(picture: Picture, arrival: Arrival, rejection: Rejection) -> Outcome
 
 
 def _device_of(picture: Picture, arrival: Arrival) -> str | None:
-    """The device of the cookies or the SDK; where that one is new but a UID is not, the device the UID was born on."""
+    """The device of the cookies or the SDK; where that one is new but a UID is not, the device the UID was born on.
+
+    An erased one is not taken up again (R3).
+    """
+    if arrival.device_id in picture.reborn:
+        return picture.reborn[arrival.device_id]
     if arrival.device_id is None or arrival.device_id in picture.devices:
         return arrival.device_id
     for event in arrival.events:

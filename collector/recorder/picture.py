@@ -41,6 +41,7 @@ class Picture:
     has_tombstones: bool = True  # False: nobody was ever erased
     live_contacts: set[str] = field(default_factory=set)
     erased_uids: set[str] = field(default_factory=set)
+    reborn: dict[str, str] = field(default_factory=dict)  # devices that were erased, to the ids they get instead
     stored: dict[str, StoredEvent] = field(default_factory=dict)  # before this group
     arrived: dict[str, Event] = field(default_factory=dict)  # in this group
     event_rows: list[EventRow] = field(default_factory=list)

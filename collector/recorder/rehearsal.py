@@ -17,7 +17,7 @@ from collector.domain.identifiers import sanitise
 from collector.domain.identity import decide
 from collector.domain.recognition import Moment, profile_at
 from collector.recorder.assertion import fetch_situation, find_leaf, is_erased
-from collector.recorder.group import load
+from collector.recorder.loading import load
 from collector.recorder.picture import Picture
 from collector.store.erasure import Erasures
 from collector.store.events import fetch_stored, fingerprint

@@ -120,6 +120,7 @@ def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, 
     journal = or_(merges.c.winner_id.in_(leaves), merges.c.loser_id.in_(leaves))
     erased["merges"] = conn.execute(delete(merges).where(merges.c.site_id == site_id, journal)).rowcount
     alone = used - _still_used(conn, site_id, used)
+    erasures.insert(conn, site_id, "device", alone, now)
     erased |= _forget_devices(conn, site_id, alone, spoken)
     erased["quarantine"] = erase_naming_quarantine(conn, site_id, alone, leaves, mentions)
     for visit_id in folded:  # those that are left: somebody else was in them too

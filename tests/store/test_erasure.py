@@ -185,6 +185,24 @@ async def test_an_erased_uid_stays_silent_and_an_honest_return_starts_anew(
     assert list(anew.events.values()) == ["user/sign_in"]
 
 
+async def test_the_device_cookie_of_somebody_erased_is_not_taken_up_again(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    browser = await ada_lives(stage)
+    old = browser.device_cookie
+    erase(transport, stage.now)
+    stage.passes(days=1)
+    browser.loses("script", "contact")
+    await browser.tracks()
+    assert browser.last_answer is not None
+    assert browser.last_answer.accepted == 1
+    assert old is not None
+    assert browser.device_cookie not in (None, old)
+    anew = browser.device_cookie
+    await browser.tracks()
+    assert browser.device_cookie == anew
+
+
 async def test_erasing_somebody_unknown_changes_nothing(stage: Stage, transport: StoreTransport) -> None:
     await bob_lives(stage)
     before = transport.database.read_now(rows_of)
