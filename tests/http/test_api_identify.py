@@ -106,6 +106,7 @@ BAD: list[tuple[dict[str, Any], str | None]] = [
     ({"cid": "ada-1", "occurred_at": "2026-01-01"}, "occurred_at"),
     ({"cid": "ada-1", "traits": []}, "traits"),
     ({"cid": "ada-1", "traits": {"email": "x@analytical.example"}}, "traits"),
+    ({"cid": "ada-1", "traits": {"identity_token": "a.b.c"}}, "traits"),
     ({"cid": "ada-1", "traits": {str(n): n for n in range(1001)}}, "traits"),
     ({"cid": "ada-1", "traits": {"a": "x" * 40_000}}, "traits"),
     ({"cid": "ada-1", "secret": "x"}, None),

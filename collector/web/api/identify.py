@@ -25,6 +25,12 @@ from collector.wire.ids import is_version_7, parse_id
 from collector.wire.native import MAX_DEPTH, MAX_EVENT_BYTES, MAX_KEYS
 from collector.wire.text import clean, load, measure, quote_big_integers
 
+RESERVED = {
+    "customer_id": "say it beside them",
+    "email": "say it beside them",
+    "identity_token": "whoever has a secret key needs none",
+}
+
 
 class Said(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a request. Null is the same as absent."""
@@ -116,9 +122,9 @@ def parse_identification(data: bytes, now: int, fresh_id: str) -> Identification
     if said.event_id is not None and event_id is None:
         raise _invalid("event_id", "is not a UUID")
     traits = said.traits or {}
-    reserved = {"customer_id", "email"} & traits.keys()
-    if reserved:
-        raise _invalid("traits", f"must not hold {reserved.pop()}: say it beside them")
+    for name, reason in RESERVED.items():
+        if name in traits:
+            raise _invalid("traits", f"must not hold {name}: {reason}")
     return Identification(event_id or fresh_id, _time_of(said, event_id, now), uid, cid, email, traits)
 
 
