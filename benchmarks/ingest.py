@@ -36,13 +36,13 @@ def measure_single(bench: Bench) -> list[Result]:
         Result(
             "single",
             [durable.requests_per_s / bare.requests_per_s for bare, durable in pairs],
-            f"{_median(d.requests_per_s for _, d in pairs):,.0f} of {_median(b.requests_per_s for b, _ in pairs):,.0f} "
+            f"{median(d.requests_per_s for _, d in pairs):,.0f} of {median(b.requests_per_s for b, _ in pairs):,.0f} "
             "requests/s",
         ),
         Result(
             "p99",
             [durable.p99_ms / bare.p99_ms for bare, durable in pairs],
-            f"{_median(d.p99_ms for _, d in pairs):.1f} against {_median(b.p99_ms for b, _ in pairs):.1f} ms",
+            f"{median(d.p99_ms for _, d in pairs):.1f} against {median(b.p99_ms for b, _ in pairs):.1f} ms",
         ),
     ]
 
@@ -62,7 +62,7 @@ def measure_open_loop(bench: Bench) -> list[Result]:
             runs.append(run_open_loop(ours, site, visitors, bench.cores.load, rates[-1], bench.scale.seconds))
             check_rows(site.url, before, int(runs[-1]["requests"]), 0)
     worst = max(run["max_ms"] for run in runs)
-    note = f"{_median(rates):,.0f} requests/s, from the moment at which each was due; worst {worst:.0f} ms"
+    note = f"{median(rates):,.0f} requests/s, from the moment at which each was due; worst {worst:.0f} ms"
     return [Result("p99_open", [run["p99_ms"] for run in runs], note)]
 
 
@@ -85,7 +85,7 @@ def measure_batch(bench: Bench) -> list[Result]:
         Result(
             "batch",
             [durable.events_per_s / limit for limit, durable in pairs],
-            f"{_median(d.events_per_s for _, d in pairs):,.0f} of {_median(limit for limit, _ in pairs):,.0f} events/s",
+            f"{median(d.events_per_s for _, d in pairs):,.0f} of {median(limit for limit, _ in pairs):,.0f} events/s",
         ),
         Result(
             "bytes",
@@ -114,7 +114,7 @@ def measure_full(bench: Bench) -> list[Result]:
         Result(
             "full",
             [durable.requests_per_s / early.requests_per_s for early, durable in pairs],
-            f"{_median(d.requests_per_s for _, d in pairs):,.0f} of {_median(e.requests_per_s for e, _ in pairs):,.0f} "
+            f"{median(d.requests_per_s for _, d in pairs):,.0f} of {median(e.requests_per_s for e, _ in pairs):,.0f} "
             "requests/s",
         )
     ]
@@ -131,5 +131,6 @@ def run_checked(
     return load
 
 
-def _median(values: Iterable[float]) -> float:
+def median(values: Iterable[float]) -> float:
+    """The one in the middle."""
     return statistics.median(values)
