@@ -58,13 +58,23 @@ def check(url: str, population: Population) -> None:
     if wrong:
         raise NotStored(f"rows found and expected: {wrong}")
     if population.visitors:
-        expected = [population.frequent.events, sum(leaf.events for leaf in population.leaves())]
-        ids = {"frequent": population.frequent.profile_id, "regular": population.regular.profile_id}
-        own = "SELECT count(*) FROM events WHERE site_id = :site AND profile_id"
-        cluster = f"{own} IN (SELECT profile_id FROM profiles WHERE coalesce(merged_into, profile_id) = :regular)"
-        [(frequent,)], [(regular,)] = fetch(url, f"{own} = :frequent", cluster, site=population.site_id, **ids)
-        if [frequent, regular] != expected:
-            raise NotStored(f"events of two people: {[frequent, regular]}, expected: {expected}")
+        _check_people(url, population)
+
+
+def _check_people(url: str, population: Population) -> None:
+    leaves = population.leaves()
+    expected = (population.frequent.events, sum(leaf.events for leaf in leaves), len(leaves) - 1)
+    ids = {f"leaf{place}": leaf.profile_id for place, leaf in enumerate(leaves)}
+    own = "SELECT count(*) FROM events WHERE site_id = :site AND profile_id"
+    queries = (
+        f"{own} = :frequent",
+        f"{own} IN ({', '.join(f':{name}' for name in ids)})",
+        "SELECT count(*) FROM profiles WHERE site_id = :site AND merged_into = :leaf0",
+    )
+    values = ids | {"frequent": population.frequent.profile_id}
+    found = tuple(rows[0][0] for rows in fetch(url, *queries, site=population.site_id, **values))
+    if found != expected:
+        raise NotStored(f"events of the frequent and the regular visitor, leaves merged: {found}, expected {expected}")
 
 
 def _told(population: Population, events: int, tell: Callable[[str], None]) -> Iterator[Rows]:

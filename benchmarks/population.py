@@ -3,8 +3,8 @@
 One seed gives one history. Time counts on by `STEP_MS` with each event, and all ids are UUIDv7 of that time, so they
 come in the order in which a collector would have stored them. Everybody comes for visits of `VISIT_EVENTS` events:
 
-- visitors 0 to 99 are one person with 100 leaves, who is back in every 1,000th visit with the next of them;
-- visitor 100 is anonymous and does a fiftieth of everything;
+- visitors 0 to 99 are one person with 100 leaves, who is back in every 1,000th visit, each time with the next leaf;
+- visitor 100 is anonymous and does a 49th of everything, of five million events a hundred thousand;
 - every fifth visit is somebody's first. Every fifth of these visitors says who they are, every tenth is merged into
   such a customer. The other visits belong to newcomers of late (three of five) or to anybody who ever came.
 """
@@ -75,7 +75,7 @@ class Population:
 
     @property
     def frequent(self) -> Visitor:
-        """Who did a fiftieth of everything."""
+        """Who did a 49th of everything."""
         return self.visitors[LEAVES]
 
     def customers(self) -> list[Visitor]:
@@ -98,14 +98,14 @@ class Population:
     def _visit(self, rows: Rows) -> None:
         number = self.visits
         self.visits += 1
-        if number <= LEAVES + 1 or number % VISITS_PER_NEWCOMER == 1:
+        if number > LEAVES + 1 and number % VISITS_PER_FREQUENT == 0:
+            self._browse(rows, self.frequent)
+        elif number <= LEAVES + 1 or number % VISITS_PER_NEWCOMER == 1:
             visitor = self._come()
             self._browse(rows, visitor)
             self._remember(rows, visitor)
         elif number % VISITS_PER_REGULAR == 0:
             self._browse(rows, self.visitors[number // VISITS_PER_REGULAR % LEAVES])
-        elif number % VISITS_PER_FREQUENT == 0:
-            self._browse(rows, self.frequent)
         else:
             ordinary = len(self.visitors) - LEAVES - 1
             among = min(RECENT, ordinary) if self.random.random() < 0.6 else ordinary
