@@ -49,7 +49,7 @@ BENCHMARKS = {
     "memory": Benchmark(measure_memory, 110, 14),
     "start": Benchmark(measure_start, 10, 6),
     "engines": Benchmark(measure_engines, 75, 22),
-    "growth": Benchmark(measure_growth, 1000, 0),
+    "growth": Benchmark(measure_growth, 650, 0),
     "sdk-size": Benchmark(measure_size, 0.1, 0.1),
     "sdk-cpu": Benchmark(measure_cpu, 100, 22),
     "sdk-upload": Benchmark(measure_upload, 6, 6),
