@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,15 +17,18 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.bench import FULL, QUICK, Bench
-from benchmarks.capacity import measure_growth, measure_memory, measure_start
+from benchmarks.capacity import measure_memory, measure_start
+from benchmarks.engines import measure_engines
+from benchmarks.growth import measure_growth
 from benchmarks.ingest import measure_batch, measure_full, measure_open_loop, measure_single
 from benchmarks.losses import measure_losses, measure_spa
+from benchmarks.plot import plot_growth
 from benchmarks.report import Run, make_table, write_results
 from benchmarks.sdk import measure_cpu, measure_size, measure_upload
 from benchmarks.server import ROOT, choose_cores
 from benchmarks.targets import Result
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
+RESULTS, GROWTH = (Path(__file__).with_name(name) for name in ("RESULTS.md", "growth.svg"))
 TOOLS = {"wrk": "wrk", "taskset": "util-linux"}
 
 
@@ -45,7 +48,8 @@ BENCHMARKS = {
     "full": Benchmark(measure_full, 65, 21),
     "memory": Benchmark(measure_memory, 110, 14),
     "start": Benchmark(measure_start, 10, 6),
-    "growth": Benchmark(measure_growth, 480, 0),
+    "engines": Benchmark(measure_engines, 75, 22),
+    "growth": Benchmark(measure_growth, 650, 0),
     "sdk-size": Benchmark(measure_size, 0.1, 0.1),
     "sdk-cpu": Benchmark(measure_cpu, 100, 22),
     "sdk-upload": Benchmark(measure_upload, 6, 6),
@@ -66,28 +70,37 @@ def main(arguments: Sequence[str]) -> int:
     started, begun = datetime.now(UTC), time.monotonic()
     (ROOT / "var").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ROOT / "var", prefix="bench-", ignore_cleanup_errors=True) as folder:
-        bench = Bench(QUICK if options.quick else FULL, Path(folder), choose_cores(), print)
+        scale = QUICK if options.quick else FULL
+        if options.events is not None:
+            scale = replace(scale, events=options.events)
+        bench = Bench(scale, Path(folder), choose_cores(), print)
         results, failures = _measure(bench, chosen, console, is_quick=options.quick)
     console.print(make_table(results))
     for failure in failures:
         console.print(f"[red]Failed:[/] {escape(failure)}")
     if not options.only:
-        command = f"python -m benchmarks{' --quick' if options.quick else ''}"
+        command = " ".join(["python -m benchmarks", *arguments])
         run = Run(f"{started:%Y-%m-%d %H:%M} UTC", command, options.quick, (time.monotonic() - begun) / 60)
-        write_results(RESULTS, run, bench, results, failures)
+        GROWTH.unlink(missing_ok=True)  # like the table it shows nothing that this run has not measured
+        if bench.growth:
+            plot_growth(GROWTH, bench.growth)
+        write_results(RESULTS, run, bench, results, failures, GROWTH)
         console.print(f"Written to {RESULTS.relative_to(ROOT)}")
     return 1 if failures else 0
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two minutes: fewer and shorter measurements")
+    parser.add_argument("--quick", action="store_true", help="three minutes: fewer and shorter measurements")
     parser.add_argument(
         "--only",
         action="append",
         choices=list(BENCHMARKS),
         metavar="NAME",
         help=f"measure this alone and leave the file as it is; may be repeated: {', '.join(BENCHMARKS)}",
+    )
+    parser.add_argument(
+        "--events", type=int, metavar="NUMBER", help="up to how many stored events growth is measured; 5,000,000"
     )
     return parser.parse_args(arguments)
 

@@ -11,38 +11,42 @@ from benchmarks.server import Cores
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is measured. `some` and `more` are the numbers of stored events to compare, 0 for none."""
+    """How much is measured. `events` is up to how many stored events growth is measured, 0 for not at all."""
 
     pairs: int
     seconds: float
     repetitions: int
     page_loads: int
     connections: int
-    some_events: int
-    more_events: int
+    events: int
     browsers: tuple[str, ...] = ("chromium", "firefox")
 
 
-FULL = Scale(
-    pairs=5, seconds=5, repetitions=5, page_loads=15, connections=10_000, some_events=1_000_000, more_events=5_000_000
-)
+FULL = Scale(pairs=5, seconds=5, repetitions=5, page_loads=15, connections=10_000, events=5_000_000)
 QUICK = Scale(
     pairs=3,
     seconds=2,
     repetitions=2,
     page_loads=4,
     connections=2_000,
-    some_events=0,
-    more_events=0,
+    events=0,
     browsers=("chromium",),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Microseconds of processor time per event, one for each round, with so many events stored."""
+
+    events: int
+    cpu_us: list[float]
 
 
 @dataclass(slots=True)
 class Bench:
     """One run. `tell` shows what is being done; `folder` is on a real disk, because fsync is part of what is measured.
 
-    `facts` are remarks on the method that only the run itself knows.
+    `facts` are remarks on the method that only the run itself knows, `growth` is what is plotted, by engine.
     """
 
     scale: Scale
@@ -50,6 +54,7 @@ class Bench:
     cores: Cores
     tell: Callable[[str], None]
     facts: dict[str, str] = field(default_factory=dict)
+    growth: dict[str, list[Size]] = field(default_factory=dict)
 
     def make_folder(self, name: str) -> Path:
         """A folder of this run."""

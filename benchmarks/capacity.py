@@ -1,31 +1,27 @@
-"""What a collector needs: memory with many connections, time to start, CPU per event as the database grows."""
+"""What a collector needs: memory with many connections, time to start. Growth is in `growth`."""
 
 from __future__ import annotations
 
 import resource
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from benchmarks.bench import Bench
-from benchmarks.ingest import BATCH, run_checked
+from benchmarks.ingest import BATCH
 from benchmarks.load import greet_visitors, run_wrk
-from benchmarks.server import Installation, Server, install
-from benchmarks.stored import last_row
+from benchmarks.server import Installation, Server, install, sqlite_url
 from benchmarks.targets import Result
 
 SAMPLE_S = 0.1
 SPARE_FILES = 200
-FILL_S = 5
 
 
 def measure_memory(bench: Bench) -> list[Result]:
     """Resident memory of a collector that has just started, and the most it takes with many connections under load."""
     folder = bench.make_folder("memory")
-    site = install(folder / "regulars.db")
+    site = install(folder)
     idle, loaded = [], []
     connections = _possible_connections(bench.scale.connections)
     for number in range(1, bench.scale.repetitions + 1):
@@ -90,57 +86,7 @@ def measure_start(bench: Bench) -> list[Result]:
     for number in range(1, bench.scale.repetitions + 1):
         bench.tell(f"start, {number} of {bench.scale.repetitions}")
         folder = bench.make_folder(f"start{number}")
-        bare = Installation(folder / "regulars.db", "", "")
+        bare = Installation(sqlite_url(folder), folder, "")
         with bare.running(bench.cores.server) as ours:
             samples.append(ours.started_s)
     return [Result("start_empty", samples, "migrations included; started on the server's core")]
-
-
-def measure_growth(bench: Bench) -> list[Result]:
-    """CPU per event and time to start, with some and with more events stored. Only in a full run."""
-    some, more = bench.scale.some_events, bench.scale.more_events
-    if not some:
-        return []
-    small = install(bench.make_folder("some") / "regulars.db")
-    _fill(bench, small, some)
-    bench.tell("copying the database")
-    shutil.copytree(small.database.parent, bench.folder / "more")
-    large = Installation(bench.folder / "more" / "regulars.db", small.origin, small.write_key)
-    _fill(bench, large, more)
-    starts = []
-    for number in range(1, bench.scale.repetitions + 1):
-        bench.tell(f"start with {more:,} events, {number} of {bench.scale.repetitions}")
-        with large.running(bench.cores.server) as ours:
-            starts.append(ours.started_s)
-    pairs = []
-    with small.running(bench.cores.server) as few, large.running(bench.cores.server) as many:
-        visitors = greet_visitors(few, small, small.database.with_name("visitors"))
-        more_visitors = greet_visitors(many, large, large.database.with_name("visitors"))
-        for number in range(1, bench.scale.pairs + 1):
-            bench.tell(f"CPU per event, pair {number} of {bench.scale.pairs}")
-            pairs.append((_cpu_us(bench, few, small, visitors), _cpu_us(bench, many, large, more_visitors)))
-    sizes = (("some", f"{some:,}"), ("more", f"{more:,}"))
-    middle = len(pairs) // 2
-    note = (
-        f"{sorted(m for _, m in pairs)[middle]:.0f} against {sorted(s for s, _ in pairs)[middle]:.0f} µs, single events"
-    )
-    return [
-        Result("cpu_growth", [of_more / of_some for of_some, of_more in pairs], note, sizes),
-        Result("start_full", starts, values=(("rows", f"{more:,}"),)),
-    ]
-
-
-def _cpu_us(bench: Bench, server: Server, site: Installation, visitors: Path) -> float:
-    """Processor time per event, microseconds."""
-    before = server.cpu_s()
-    load = run_checked(server, site, visitors, bench.cores.load, bench.scale.seconds)
-    return (server.cpu_s() - before) / load.events * 1e6
-
-
-def _fill(bench: Bench, site: Installation, count: int) -> None:
-    """Store events until there are `count`."""
-    with site.running(bench.cores.server) as ours:
-        visitors = greet_visitors(ours, site, site.database.with_name("visitors"))
-        while (stored := last_row(site.database)) < count:
-            bench.tell(f"filling the database: {stored:,} of {count:,}")
-            run_wrk(ours, site, visitors, bench.cores.load, FILL_S, BATCH)

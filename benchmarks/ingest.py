@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.load import CONNECTIONS, Load, greet_visitors, run_limit, run_open_loop, run_wrk
-from benchmarks.server import Installation, Server, install, running_base
+from benchmarks.server import Installation, Server, install, running_base, sqlite_file
 from benchmarks.stored import check_rows, last_row, settled_row
 from benchmarks.targets import Result
 
@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 def measure_single(bench: Bench) -> list[Result]:
     """Single events: throughput and p99 against the bare server."""
     folder = bench.make_folder("single")
-    site = install(folder / "regulars.db")
+    site = install(folder)
     with site.running(bench.cores.server) as ours, running_base(folder, bench.cores.server) as base:
         bench.tell("visitors come for the first time")
         visitors = greet_visitors(ours, site, folder / "visitors")
@@ -36,13 +36,13 @@ def measure_single(bench: Bench) -> list[Result]:
         Result(
             "single",
             [durable.requests_per_s / bare.requests_per_s for bare, durable in pairs],
-            f"{_median(d.requests_per_s for _, d in pairs):,.0f} of {_median(b.requests_per_s for b, _ in pairs):,.0f} "
+            f"{median(d.requests_per_s for _, d in pairs):,.0f} of {median(b.requests_per_s for b, _ in pairs):,.0f} "
             "requests/s",
         ),
         Result(
             "p99",
             [durable.p99_ms / bare.p99_ms for bare, durable in pairs],
-            f"{_median(d.p99_ms for _, d in pairs):.1f} against {_median(b.p99_ms for b, _ in pairs):.1f} ms",
+            f"{median(d.p99_ms for _, d in pairs):.1f} against {median(b.p99_ms for b, _ in pairs):.1f} ms",
         ),
     ]
 
@@ -50,7 +50,7 @@ def measure_single(bench: Bench) -> list[Result]:
 def measure_open_loop(bench: Bench) -> list[Result]:
     """p99 at half of what the collector does in a closed loop, which is measured anew before each open loop."""
     folder = bench.make_folder("open_loop")
-    site = install(folder / "regulars.db")
+    site = install(folder)
     rates, runs = [], []
     with site.running(bench.cores.server) as ours:
         visitors = greet_visitors(ours, site, folder / "visitors")
@@ -58,18 +58,18 @@ def measure_open_loop(bench: Bench) -> list[Result]:
             bench.tell(f"half load, {number} of {bench.scale.repetitions}")
             load = run_checked(ours, site, visitors, bench.cores.load, bench.scale.seconds)
             rates.append(load.requests_per_s / 2)
-            before = settled_row(site.database)
+            before = settled_row(site.url)
             runs.append(run_open_loop(ours, site, visitors, bench.cores.load, rates[-1], bench.scale.seconds))
-            check_rows(site.database, before, int(runs[-1]["requests"]), 0)
+            check_rows(site.url, before, int(runs[-1]["requests"]), 0)
     worst = max(run["max_ms"] for run in runs)
-    note = f"{_median(rates):,.0f} requests/s, from the moment at which each was due; worst {worst:.0f} ms"
+    note = f"{median(rates):,.0f} requests/s, from the moment at which each was due; worst {worst:.0f} ms"
     return [Result("p99_open", [run["p99_ms"] for run in runs], note)]
 
 
 def measure_batch(bench: Bench) -> list[Result]:
     """Batches of 50 against the limit of one core; what an event takes on disk afterwards."""
     folder = bench.make_folder("batch")
-    site = install(folder / "regulars.db")
+    site = install(folder)
     with site.running(bench.cores.server) as ours:
         visitors = greet_visitors(ours, site, folder / "visitors")
         run_wrk(ours, site, visitors, bench.cores.load, 1, BATCH)
@@ -79,13 +79,13 @@ def measure_batch(bench: Bench) -> list[Result]:
             limit = run_limit(folder / "limit.db", bench.cores.server, bench.scale.seconds)
             pairs.append((limit, run_checked(ours, site, visitors, bench.cores.load, bench.scale.seconds, BATCH)))
     # The collector has ended, so that all of the log has moved into the file.
-    stored = last_row(site.database)
-    size = site.database.stat().st_size
+    stored = last_row(site.url)
+    size = sqlite_file(site.folder).stat().st_size
     return [
         Result(
             "batch",
             [durable.events_per_s / limit for limit, durable in pairs],
-            f"{_median(d.events_per_s for _, d in pairs):,.0f} of {_median(limit for limit, _ in pairs):,.0f} events/s",
+            f"{median(d.events_per_s for _, d in pairs):,.0f} of {median(limit for limit, _ in pairs):,.0f} events/s",
         ),
         Result(
             "bytes",
@@ -98,7 +98,7 @@ def measure_batch(bench: Bench) -> list[Result]:
 def measure_full(bench: Bench) -> list[Result]:
     """What waiting for the disk costs: the collector against one that answers before it commits."""
     folder, hasty_folder = bench.make_folder("full"), bench.make_folder("early")
-    site, hasty_site = install(folder / "regulars.db"), install(hasty_folder / "regulars.db")
+    site, hasty_site = install(folder), install(hasty_folder)
     core, load_core, seconds = bench.cores.server, bench.cores.load, bench.scale.seconds
     with site.running(core) as ours, hasty_site.running(core, module="benchmarks.early") as hasty:
         visitors = greet_visitors(ours, site, folder / "visitors")
@@ -114,7 +114,7 @@ def measure_full(bench: Bench) -> list[Result]:
         Result(
             "full",
             [durable.requests_per_s / early.requests_per_s for early, durable in pairs],
-            f"{_median(d.requests_per_s for _, d in pairs):,.0f} of {_median(e.requests_per_s for e, _ in pairs):,.0f} "
+            f"{median(d.requests_per_s for _, d in pairs):,.0f} of {median(e.requests_per_s for e, _ in pairs):,.0f} "
             "requests/s",
         )
     ]
@@ -124,12 +124,13 @@ def run_checked(
     server: Server, site: Installation, visitors: Path, core: int, seconds: float, events_per_request: int = 1
 ) -> Load:
     """Load on a collector, and proof that what it acknowledged is stored, once."""
-    before = settled_row(site.database)
+    before = settled_row(site.url)
     load = run_wrk(server, site, visitors, core, seconds, events_per_request)
-    settled_row(site.database, before + load.events)
-    check_rows(site.database, before, load.events, CONNECTIONS * events_per_request)
+    settled_row(site.url, before + load.events)
+    check_rows(site.url, before, load.events, CONNECTIONS * events_per_request)
     return load
 
 
-def _median(values: Iterable[float]) -> float:
+def median(values: Iterable[float]) -> float:
+    """The one in the middle."""
     return statistics.median(values)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,19 +80,25 @@ def run_wrk(
     )
 
 
-def greet_visitors(server: Server, site: Installation, file: Path, count: int = VISITORS) -> Path:
-    """Let `count` visitors come for the first time, and write to `file` who they are and which cookies they got."""
-    file.write_text("".join(asyncio.run(_greet_all(server, site, count))))
+def greet_visitors(
+    server: Server, site: Installation, file: Path, count: int = VISITORS, returning: Sequence[tuple[str, str]] = ()
+) -> Path:
+    """Let `count` visitors come for the first time, and write to `file` who they are and which cookies they got.
+
+    `returning` are (uid, device) of visitors who were there before and come instead.
+    """
+    ms = now_ms()
+    visitors = returning or [(uuid7(ms), uuid7(ms)) for _ in range(count)]
+    file.write_text("".join(asyncio.run(_greet_all(server, site, visitors))))
     return file
 
 
-async def _greet_all(server: Server, site: Installation, count: int) -> list[str]:
+async def _greet_all(server: Server, site: Installation, visitors: Sequence[tuple[str, str]]) -> list[str]:
     limit = asyncio.Semaphore(32)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
 
-        async def greet() -> str:
+        async def greet(uid: str, device: str) -> str:
             ms = now_ms()
-            uid, device = uuid7(ms), uuid7(ms)
             body = make_body([make_event(site.origin, uid, uuid7(ms), uuid7(ms), 1, ms)], device, ms)
             headers = make_headers(site.origin, "")
             async with limit, session.post(server.url + site.path, data=body, headers=headers) as answer:
@@ -101,7 +108,7 @@ async def _greet_all(server: Server, site: Installation, count: int) -> list[str
                 cookies = "; ".join(f"{name}={morsel.coded_value}" for name, morsel in answer.cookies.items())
                 return f"{uid} {device} {cookies}\n"
 
-        return await asyncio.gather(*(greet() for _ in range(count)))
+        return await asyncio.gather(*(greet(*visitor) for visitor in visitors))
 
 
 def run_limit(database: Path, core: int, seconds: float) -> float:

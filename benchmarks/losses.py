@@ -41,7 +41,7 @@ def measure_losses(bench: Bench) -> list[Result]:
 async def _measure_losses(bench: Bench) -> list[Result]:
     port = free_port()
     folder = bench.make_folder("losses")
-    site = install(folder / "regulars.db", f"http://127.0.0.1:{port}")
+    site = install(folder, f"http://127.0.0.1:{port}")
     collector = site.start(None)
     try:
         async with serving_pages(port), async_playwright() as playwright:
@@ -123,7 +123,7 @@ async def _measure_spa(bench: Bench) -> list[Result]:
     for name in bench.scale.browsers:
         bench.tell(f"page views of an application: {name}")
         port = free_port()
-        site = install(bench.make_folder(f"spa_{name}") / "regulars.db", f"http://127.0.0.1:{port}")
+        site = install(bench.make_folder(f"spa_{name}"), f"http://127.0.0.1:{port}")
         with site.running(None) as collector:
             async with serving_pages(port), async_playwright() as playwright:
                 await _walk(playwright, name, site, collector)
@@ -148,15 +148,15 @@ async def _walk(playwright: Playwright, name: str, site: Installation, collector
 
 async def _open(page: Page, site: Installation, port: int) -> None:
     """Open a page with the tag and wait until its own view is stored."""
-    before = len(fetch_events(site.database, "page/view"))
+    before = len(fetch_events(site.url, "page/view"))
     await page.goto(f"{site.origin}/page?tag={site.write_key}@http://127.0.0.1:{port}")
     await page.wait_for_function("web_event.version")
-    await wait_for(lambda: len(fetch_events(site.database, "page/view")) > before, "a page view")
+    await wait_for(lambda: len(fetch_events(site.url, "page/view")) > before, "a page view")
 
 
 def _arrivals(site: Installation, case: str, browser: str) -> Counter[int]:
     """How often each of the ten events is stored."""
-    dims = [orjson.loads(event.body)["dims"] for event in fetch_events(site.database, f"bench/{case}")]
+    dims = [orjson.loads(event.body)["dims"] for event in fetch_events(site.url, f"bench/{case}")]
     return Counter(dim["n"] for dim in dims if dim["browser"] == browser)
 
 
@@ -173,7 +173,7 @@ def _steps(site: Installation) -> list[list[str]]:
     """The paths of the page views before each marker."""
     steps: list[list[str]] = []
     views: list[str] = []
-    for event in fetch_events(site.database):
+    for event in fetch_events(site.url):
         if event.name == "page/view":
             views.append("/" + event.url.split("/", 3)[3].partition("?")[0])
         elif event.name == "bench/step":

@@ -18,7 +18,7 @@ from benchmarks.bench import Bench
 from benchmarks.pages import CHROMIUM, FIREFOX
 from benchmarks.targets import TARGETS, Result
 
-PACKAGES = ("aiohttp", "uvloop", "orjson", "sqlalchemy", "aiosqlite", "msgspec", "playwright")
+PACKAGES = ("aiohttp", "uvloop", "orjson", "sqlalchemy", "aiosqlite", "asyncpg", "msgspec", "playwright")
 COLOURS = {"aim": "green", "floor": "yellow", "missed": "red"}
 
 METHOD = """\
@@ -29,6 +29,13 @@ requests as a browser sends them: its headers, a valid Origin, for returning vis
 one in ten comes from a new visitor, of batches of 50 one in two; one event in 200 says who the visitor is. Every
 collector is `python -m collector serve` on SQLite with `synchronous=FULL`, every check switched on and rate limits out
 of reach. After each run the rows in the database are counted: all that was acknowledged is there, once, with a profile.
+
+PostgreSQL is a cluster of the run's own with its own defaults, fsync included. **All of its processes run on the
+collector's core**: one core does all the work on either engine, and CPU per event on PostgreSQL is the collector's and
+that of every process of the cluster, those that have ended and the autovacuum included. For growth one made-up past
+(`python -m benchmarks.data`) is written to several sizes, a collector runs on each, and each gets its load in turn; the
+ratio is of the runs of one round. Merges and pages are single requests to a collector that does nothing else, timed by
+the client from the first byte sent to the last one read.
 """
 
 
@@ -53,13 +60,15 @@ def make_table(results: Sequence[Result]) -> Table:
     return table
 
 
-def write_results(file: Path, run: Run, bench: Bench, results: Sequence[Result], failures: Sequence[str]) -> None:
-    """Rewrite `RESULTS.md`."""
+def write_results(
+    file: Path, run: Run, bench: Bench, results: Sequence[Result], failures: Sequence[str], plot: Path
+) -> None:
+    """Rewrite `RESULTS.md`; `plot` is shown if growth was measured."""
     lines = [
         "# What was measured",
         "",
         f"Written by `{run.command}` on {run.date}.",
-        "`make bench` repeats all of it; `make bench-quick` takes two minutes.",
+        "`make bench` repeats all of it; `make bench-quick` takes three minutes.",
         *(["", "**This was a quick run**: fewer and shorter measurements, without those that need millions of rows."]
           if run.is_quick else []),
         "",
@@ -70,6 +79,8 @@ def write_results(file: Path, run: Run, bench: Bench, results: Sequence[Result],
         *(f"| {' | '.join([*_cells(result), result.note])} |" for result in results),
         "",
         *_not_measured(results, failures),
+        *([f"![Processor time per event against stored events, for both engines]({plot.name})", ""] if bench.growth
+          else []),
         "## Method",
         "",
         METHOD.format(
@@ -104,7 +115,7 @@ def _cells(result: Result) -> list[str]:
 def _not_measured(results: Sequence[Result], failures: Sequence[str]) -> list[str]:
     """The rows that this run has no figure for, and why."""
     missing = [
-        re.sub(r"[{}]", "", TARGETS[name].what.replace("{rows}", "{more}"))
+        re.sub(r"[{}]", "", re.sub(r"\{(rows|events)\}", "many", TARGETS[name].what).replace(", {engine}", ""))
         for name in TARGETS
         if name not in {r.name for r in results}
     ]

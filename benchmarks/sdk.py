@@ -40,7 +40,7 @@ def measure_cpu(bench: Bench) -> list[Result]:
 async def _measure_cpu(bench: Bench) -> list[Result]:
     port = free_port()
     # A name, because on a bare address the SDK tries more domains for its cookies than on any real site.
-    site = install(bench.make_folder("sdk_cpu") / "regulars.db", f"http://shop.localhost:{port}")
+    site = install(bench.make_folder("sdk_cpu"), f"http://shop.localhost:{port}")
     pairs = []
     with site.running(None) as collector:
         async with serving_pages(port), async_playwright() as playwright:
@@ -52,8 +52,8 @@ async def _measure_cpu(bench: Bench) -> list[Result]:
                 pairs.append((await _task_ms(browser, without), await _task_ms(browser, with_tag)))
             await browser.close()
     # One page view for each page with the tag, the first one included: the SDK did its work.
-    if last_row(site.database) != len(pairs) + 1:
-        raise RuntimeError(f"{last_row(site.database)} page views stored, {len(pairs) + 1} expected")
+    if last_row(site.url) != len(pairs) + 1:
+        raise RuntimeError(f"{last_row(site.url)} page views stored, {len(pairs) + 1} expected")
     return [
         Result("sdk_cpu", [with_tag - without for without, with_tag in pairs], "Chromium, a new visitor for each page")
     ]
@@ -80,7 +80,7 @@ def measure_upload(bench: Bench) -> list[Result]:
 async def _measure_upload(bench: Bench) -> list[Result]:
     bench.tell("bytes uploaded")
     port = free_port()
-    site = install(bench.make_folder("sdk_upload") / "regulars.db", f"http://127.0.0.1:{port}")
+    site = install(bench.make_folder("sdk_upload"), f"http://127.0.0.1:{port}")
     with site.running(None) as collector:
         async with serving_pages(port), serving_line(collector.port) as line, async_playwright() as playwright:
             browser = await launch(playwright, "chromium")
@@ -88,7 +88,7 @@ async def _measure_upload(bench: Bench) -> list[Result]:
             await page.goto(f"{site.origin}/?tag={site.write_key}@http://127.0.0.1:{line.port}")
             await page.wait_for_function("web_event.version")
             await page.evaluate(TRACK)
-            await wait_for(lambda: last_row(site.database) == 12, "12 events")
+            await wait_for(lambda: last_row(site.url) == 12, "12 events")
             await browser.close()
             posts = line.posts()
     return [Result("sdk_upload", [sum(map(len, posts))], f"Chromium; requests: {len(posts)}")]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 COLLECTOR = "collector"
+ORIGIN = "https://shop.example"
 START_S = 60
 STOP_S = 20
 # Every check is made and none refuses: all of the load comes from one address and few browsers.
@@ -131,11 +132,13 @@ def running_base(folder: Path, core: int) -> Iterator[Server]:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A database with one site, and how to start collectors on it."""
+    """A database with one site, and how to start collectors on it. `folder` holds their log, and SQLite's file."""
 
-    database: Path
+    url: str
+    folder: Path
     origin: str
-    write_key: str
+    write_key: str = ""
+    secret_key: str = ""
 
     @property
     def path(self) -> str:
@@ -145,8 +148,8 @@ class Installation:
     def start(self, core: int | None, port: int = 0, module: str = COLLECTOR) -> Server:
         """Start a collector; another `module` is a launcher that changes it first."""
         port = port or free_port()
-        env = _settings(self.database) | {"REGULARS_PORT": str(port)}
-        return start_server([module, "serve"], port, env, self.database.with_suffix(".log"), core)
+        env = _settings(self.url) | {"REGULARS_PORT": str(port)}
+        return start_server([module, "serve"], port, env, self.folder / "regulars.log", core)
 
     @contextmanager
     def running(self, core: int | None, module: str = COLLECTOR) -> Iterator[Server]:
@@ -158,15 +161,27 @@ class Installation:
             server.stop()
 
 
-def install(database: Path, origin: str = "https://shop.example") -> Installation:
-    """A new database with one site that counts headless browsers as visitors."""
+def sqlite_file(folder: Path) -> Path:
+    """Where an installation on SQLite keeps everything."""
+    return folder / "regulars.db"
+
+
+def sqlite_url(folder: Path) -> str:
+    """The same as a collector wants it."""
+    return f"sqlite:///{sqlite_file(folder)}"
+
+
+def install(folder: Path, origin: str = ORIGIN, url: str = "") -> Installation:
+    """A new database with one site that counts headless browsers as visitors: SQLite, unless `url` says otherwise."""
+    url = url or sqlite_url(folder)
     command = [sys.executable, "-m", COLLECTOR, "site", "add", "bench", f"--origin={origin}", "--test", "--json"]
-    added = subprocess.run(command, cwd=ROOT, env=_settings(database), capture_output=True, text=True, check=False)
+    added = subprocess.run(command, cwd=ROOT, env=_settings(url), capture_output=True, text=True, check=False)
     if added.returncode:
         raise RuntimeError(f"the site could not be added:\n{added.stderr or added.stdout}")
-    return Installation(database, origin, json.loads(added.stdout)["write_key"])
+    keys = json.loads(added.stdout)
+    return Installation(url, folder, origin, keys["write_key"], keys["secret_key"])
 
 
-def _settings(database: Path) -> dict[str, str]:
+def _settings(url: str) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("REGULARS_")}
-    return own | UNREACHED | {"REGULARS_HOST": "127.0.0.1", "REGULARS_DATABASE_URL": f"sqlite:///{database}"}
+    return own | UNREACHED | {"REGULARS_HOST": "127.0.0.1", "REGULARS_DATABASE_URL": url}

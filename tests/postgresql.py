@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,9 +57,10 @@ def free_port() -> int:
 
 @dataclass(slots=True)
 class Cluster:
-    """A server. Only the process that `start` began is ever ended."""
+    """A server; `settings` go before those that tests do with. Only the process that `start` began is ever ended."""
 
     folder: Path
+    settings: Mapping[str, object] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -96,6 +97,7 @@ class Cluster:
             "max_connections": 60,
             "shared_buffers": "64MB",
             "logging_collector": "off",
+            **self.settings,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:

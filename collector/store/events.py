@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Dialect, Insert, RowMapping, Select, and_, insert, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Insert,
+    RowMapping,
+    Select,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+)
 
 from collector.domain.event import Event
-from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, write_rows
-from collector.store.schema import events, id_bytes
+from collector.store.prepared import Slot, fetch_by_ids, is_one_of, write_rows
+from collector.store.schema import events, id_bytes, profiles
 
 EventRow = tuple[object, ...]  # one value for each column but row_id
 
@@ -100,13 +112,39 @@ def fetch_stored(conn: Connection, site_id: int, event_ids: Sequence[str]) -> di
 def fetch_events_of(
     conn: Connection, site_id: int, leaves: Sequence[str], limit: int, before: tuple[int, int] | None = None
 ) -> Sequence[RowMapping]:
-    """The events of a person, newest first; `before` is the (occurred_at, row_id) of the last one already shown."""
-    query = select(events).where(events.c.site_id == site_id, events.c.profile_id.in_(leaves))
-    if before is not None:
-        at, row_id = before
-        query = query.where(or_(events.c.occurred_at < at, and_(events.c.occurred_at == at, events.c.row_id < row_id)))
+    """The events of a person, newest first; `before` is the (occurred_at, row_id) of the last one already shown.
+
+    SQLite leaves a leaf at the first event that is too old for the page. PostgreSQL would read all events of all leaves
+    and sort them, which takes a tenth of a second for 100,000: it is asked for the newest of each leaf.
+    """
+    theirs = events.c.profile_id.in_(leaves)
+    if conn.dialect.name == "postgresql":
+        theirs = events.c.row_id.in_(_newest_of_each(site_id, leaves, limit, before))
+    query = select(events).where(events.c.site_id == site_id, theirs, *_older(events.c, before))
     query = query.order_by(events.c.occurred_at.desc(), events.c.row_id.desc()).limit(limit)
     return conn.execute(query).mappings().all()
+
+
+def _newest_of_each(
+    site_id: int, leaves: Sequence[str], limit: int, before: tuple[int, int] | None
+) -> Select[tuple[int]]:
+    """The row ids of the `limit` newest events of each leaf."""
+    own = events.alias("own")
+    mine = (own.c.site_id == profiles.c.site_id, own.c.profile_id == profiles.c.profile_id)
+    newest = select(own.c.row_id, own.c.occurred_at).where(*mine, *_older(own.c, before))
+    each = newest.order_by(own.c.occurred_at.desc(), own.c.row_id.desc()).limit(limit).lateral("each")
+    these = (profiles.c.site_id == site_id, profiles.c.profile_id.in_(leaves))
+    page = select(each.c.row_id).select_from(profiles).join(each, true()).where(*these)
+    return page.order_by(each.c.occurred_at.desc(), each.c.row_id.desc()).limit(limit)
+
+
+def _older(columns: Any, before: tuple[int, int] | None) -> tuple[ColumnElement[bool], ...]:
+    """The condition that an event comes after `before` in an order from new to old."""
+    if before is None:
+        return ()
+    at, row_id = before
+    # Both engines begin to read at `<=`; at an OR of the two cases they would begin with the newest event.
+    return (columns.occurred_at <= at, or_(columns.occurred_at < at, columns.row_id < row_id))
 
 
 def fetch_events_after(conn: Connection, row_id: int, limit: int, site_id: int | None = None) -> Sequence[RowMapping]:
@@ -122,21 +160,25 @@ def fetch_last_row_id(conn: Connection) -> int:
     return conn.scalar(select(events.c.row_id).order_by(events.c.row_id.desc()).limit(1)) or 0
 
 
-def _first_seen(site: Slot, leaf: Slot) -> Select[Any]:
-    mine = select(events.c.occurred_at).where(events.c.site_id == site, events.c.profile_id == leaf)
-    return mine.order_by(events.c.occurred_at).limit(1)
+def _seen(site: Slot, leaves: Sequence[Slot], at: ColumnElement[int]) -> Select[Any]:
+    mine = (events.c.site_id == profiles.c.site_id, events.c.profile_id == profiles.c.profile_id)
+    these = (profiles.c.site_id == site, is_one_of(profiles.c.profile_id, leaves))
+    return select(select(at).where(*mine).scalar_subquery()).where(*these)
 
 
-def _last_seen(site: Slot, leaf: Slot) -> Select[Any]:
-    mine = select(events.c.occurred_at).where(events.c.site_id == site, events.c.profile_id == leaf)
-    return mine.order_by(events.c.occurred_at.desc()).limit(1)
+def _first_seen(site: Slot, *leaves: Slot) -> Select[Any]:
+    return _seen(site, leaves, func.min(events.c.occurred_at))
+
+
+def _last_seen(site: Slot, *leaves: Slot) -> Select[Any]:
+    return _seen(site, leaves, func.max(events.c.occurred_at))
 
 
 def fetch_first_seen(conn: Connection, site_id: int, leaves: Sequence[str]) -> int | None:
-    """When a person was first seen, ms; None without events. One index look-up for each leaf."""
-    return min((at for leaf in leaves for (at,) in fetch(conn, _first_seen, site_id, leaf)), default=None)
+    """When a person was first seen, ms; None without events. One statement: one index look-up for each leaf."""
+    return min((at for (at,) in fetch_by_ids(conn, _first_seen, site_id, leaves) if at is not None), default=None)
 
 
 def fetch_last_seen(conn: Connection, site_id: int, leaves: Sequence[str]) -> int | None:
-    """When a person was last seen, ms; None without events. One index look-up for each leaf."""
-    return max((at for leaf in leaves for (at,) in fetch(conn, _last_seen, site_id, leaf)), default=None)
+    """When a person was last seen, ms; None without events. One statement: one index look-up for each leaf."""
+    return max((at for (at,) in fetch_by_ids(conn, _last_seen, site_id, leaves) if at is not None), default=None)
