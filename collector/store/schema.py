@@ -188,6 +188,7 @@ merges = Table(  # append-only but for reversed_at and apart_lifted_at
     Column("pointers_before", Text, nullable=False),  # JSON list of the profiles that pointed at the loser
     Column("reversed_at", BigInteger),
     Column("apart_lifted_at", BigInteger),  # until then a reversed merge keeps its two apart
+    Index("merges_by_site", "site_id", "merge_id"),
     Index("merges_by_winner", "site_id", "winner_id"),
     Index("merges_by_loser", "site_id", "loser_id"),
 )

@@ -124,6 +124,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("merge_id"),
     )
     op.create_index("merges_by_loser", "merges", ["site_id", "loser_id"], unique=False)
+    op.create_index("merges_by_site", "merges", ["site_id", "merge_id"], unique=False)
     op.create_index("merges_by_winner", "merges", ["site_id", "winner_id"], unique=False)
     op.create_table(
         "profiles",
