@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import sqlite3
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -45,21 +44,33 @@ class Ids:
         return str(uuid.UUID(int=(self.given << 64) | (1 << 127)))
 
 
+class Home:
+    """A database, opened once for many lives: a new one would have to learn all its statements first."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.database = Database(url)
+
+    def open_again(self) -> None:
+        with suppress(*LOST):
+            self.database.close_now()
+        self.database = Database(self.url)
+
+
 @dataclass
 class Life:
     """One site, and the collector that serves it until its connection drops; then the next one begins."""
 
-    open: Callable[[], Database]
+    home: Home
     ids: Ids = field(default_factory=Ids)
 
     def __post_init__(self) -> None:
-        database = self.open()
-        site = add_site(database, f"life-{next(sites)}")
-        self.transport = StoreTransport(database, site, self.ids)
+        site = add_site(self.database, f"life-{next(sites)}")
+        self.transport = StoreTransport(self.database, site, self.ids)
 
     @property
     def database(self) -> Database:
-        return self.transport.database
+        return self.home.database
 
     @property
     def site_id(self) -> int:
@@ -99,20 +110,16 @@ class Life:
 
     def crash(self) -> None:
         """Another collector takes over: it knows nothing but what is stored."""
-        with suppress(*LOST):
-            self.database.close_now()
-        self.transport.database = self.open()
+        self.home.open_again()
+        self.transport.database = self.database
         self.transport.memory = Memory()
-
-    def end(self) -> None:
-        self.database.close_now()
 
     def erase(self, profile_id: str, now: int) -> dict[str, int] | None:
         return self.database.transact(erase_profile, self.site_id, profile_id, self.transport.erasures, now)
 
     def merge_ids(self) -> list[int]:
         """The journal, oldest first."""
-        merges = self.database.read_now(fetch_merges, self.site_id, None, 10_000)
+        merges = self.database.transact(fetch_merges, self.site_id, None, 10_000)
         return sorted(row["merge_id"] for row in merges)
 
     def unmerge(self, place: int, now: int) -> tuple[str, list[int]]:
@@ -128,7 +135,7 @@ class Life:
         return self.database.transact(lift_apart, self.site_id, self.merge_ids()[place], now) is not None
 
     def rows(self) -> Rows:
-        return self.database.read_now(fetch_rows, self.site_id)
+        return self.database.transact(fetch_rows, self.site_id)  # quicker than on a connection of its own
 
     def reads(self) -> dict[str, Any]:
         """All that can be read of the site, with merges named by their place in the journal."""
@@ -137,7 +144,7 @@ class Life:
 
     def events_stored(self) -> int:
         mine = select(func.count()).select_from(schema.events).where(schema.events.c.site_id == self.site_id)
-        return self.database.read_now(lambda conn: conn.scalar(mine)) or 0
+        return self.database.transact(lambda conn: conn.scalar(mine)) or 0
 
 
 def _fetch_everything(conn: Connection, site_id: int) -> dict[str, Any]:
