@@ -1,4 +1,4 @@
-"""One life of a site on one engine, for test_state_machine.py: events are recorded, connections drop, people are read."""
+"""One life of a site on one engine, for test_state_machine.py: what is recorded, lost with a connection, and read."""
 
 from __future__ import annotations
 

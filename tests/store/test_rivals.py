@@ -22,7 +22,7 @@ from collector.recorder.group import record_group
 from collector.store import postgresql as postgresql_module
 from collector.store import schema
 from collector.store.database import Database
-from collector.store.locks import PURGE, lock_alone
+from collector.store.locks import PURGE, _key, lock_alone, lock_names
 from collector.store.migrate import HEAD, migrate
 from collector.store.people import erase_profile
 from collector.store.quarantine import Refused, count_quarantine, insert_quarantine, purge_quarantine
@@ -236,6 +236,34 @@ async def test_transactions_that_wait_for_each_other_crosswise_both_succeed(duel
         asyncio.to_thread(other.transact, crosswise, "b", "a"),
     )
     assert len(attempts) == 3, "one of them began again"
+
+
+async def test_names_are_locked_in_one_order(duel: Duel, other: Database) -> None:
+    """Somebody holds the one in the middle until both wait: whoever began at the wrong end would wait for ever."""
+    names = sorted((("cid", value) for value in "xyz"), key=lambda name: _key(1, *name))
+    held, may_end, begun = threading.Event(), threading.Event(), list[str]()
+
+    def hold(conn: Connection) -> None:
+        lock_names(conn, 1, names[1:2])
+        held.set()
+        assert await_only(asyncio.to_thread(may_end.wait, PATIENCE_S))
+
+    def lock(conn: Connection, ordered: list[tuple[str, str]]) -> None:
+        begun.append(ordered[0][1])
+        lock_names(conn, 1, ordered)
+
+    holder, third = asyncio.create_task(asyncio.to_thread(other.transact, hold)), Database(duel.other.name)
+    await asyncio.to_thread(held.wait, PATIENCE_S)
+    both = [
+        asyncio.create_task(asyncio.to_thread(database.transact, lock, ordered))
+        for database, ordered in ((duel.transport.database, names), (third, names[::-1]))
+    ]
+    while await asyncio.to_thread(duel.other_look, waiting) < 2:
+        assert not any(task.done() for task in both)
+    may_end.set()
+    await asyncio.gather(holder, *both)
+    await third.close()
+    assert len(begun) == 2, "nobody had to begin again"
 
 
 async def test_two_that_start_at_once_migrate_once(engine: str, postgresql: Cluster) -> None:

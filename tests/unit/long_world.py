@@ -51,7 +51,9 @@ class LongWorld(World):
     erased_uids: set[str] = field(default_factory=set)
     erased_at: dict[tuple[str, str], int] = field(default_factory=dict)  # CIDs and e-mails
 
-    def receive(self, event: Event, device_id: str, contact_id: str | None, trust: Trust) -> tuple[Fate, str, str | None]:
+    def receive(
+        self, event: Event, device_id: str, contact_id: str | None, trust: Trust
+    ) -> tuple[Fate, str, str | None]:
         """What becomes of an event, and the (device, contact) of its cookies; no contact leaves that cookie alone."""
         assert event.uid is not None
         fate: Fate = "stored"

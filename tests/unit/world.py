@@ -154,7 +154,9 @@ class World:
 
     def _candidates(self, device_id: str, leaf: str, moment: Moment, cid: str) -> Iterator[Person]:
         """R7: roots with a UID born on this device, in this epoch, before the assertion."""
-        made = [(at, other) for (at, _), _, other, _ in self.assertions.get(device_id, []) if at > moment.at - 2 * DAY_MS]
+        made = [
+            (at, other) for (at, _), _, other, _ in self.assertions.get(device_id, []) if at > moment.at - 2 * DAY_MS
+        ]
         if is_shared(sorted([*made, (moment.at, cid)]), moment.at):
             return
         start, _ = epoch_of(moment, sorted(self.boundaries.get(device_id, ())))
