@@ -67,6 +67,7 @@ class Life:
     def __post_init__(self) -> None:
         site = add_site(self.database, f"life-{next(sites)}")
         self.transport = StoreTransport(self.database, site, self.ids)
+        self.transport.memory.wary = 0  # until the first repeat, or the next collector
 
     @property
     def database(self) -> Database:
