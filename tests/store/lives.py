@@ -51,10 +51,20 @@ class Home:
         self.url = url
         self.database = Database(url)
 
-    def open_again(self) -> None:
-        with suppress(*LOST):
-            self.database.close_now()
-        self.database = Database(self.url)
+    def recover(self) -> None:
+        """After a lost connection: on SQLite it is the only one, PostgreSQL's are replaced by themselves."""
+        if not self.database.has_rivals:
+            with suppress(*LOST):
+                self.database.close_now()
+            self.database = Database(self.url)
+
+
+def drop(conn: Connection) -> None:
+    """Lose the connection in the middle of a transaction."""
+    if conn.dialect.name == "sqlite":
+        driver_of(conn).close()
+    else:
+        conn.connection.driver_connection.terminate()  # type: ignore[union-attr]
 
 
 @dataclass
@@ -104,14 +114,13 @@ class Life:
         transport = self.transport
         with suppress(IntegrityError):  # a repeat
             record_group(conn, [arrival], now, self.ids, transport.erasures, transport.memory)
-        if conn.dialect.name == "sqlite":
-            driver_of(conn).close()
-        else:
-            conn.connection.driver_connection.terminate()  # type: ignore[union-attr]
+        drop(conn)
 
     def crash(self) -> None:
-        """Another collector takes over: it knows nothing but what is stored."""
-        self.home.open_again()
+        """Another collector takes over, on another connection: it knows nothing but what is stored."""
+        with suppress(*LOST):
+            self.database.transact(drop)
+        self.home.recover()
         self.transport.database = self.database
         self.transport.memory = Memory()
 

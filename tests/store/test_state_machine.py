@@ -16,7 +16,7 @@ import pytest
 from hypothesis import event as note
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from msgspec.structs import replace
 
 from collector.domain.event import Event, Receipt, Trust
@@ -32,19 +32,20 @@ from tests.unit.long_world import LongWorld
 Homes = dict[str, Home]
 
 BROWSERS = st.integers(0, 2)
-CIDS, EMAILS = st.sampled_from(["v", "w", "x"]), st.sampled_from(["e@x.org", "f@x.org", "g@x.org"])
+CIDS, EMAILS = st.sampled_from(["x", "y", "z"]), st.sampled_from(["e@x.org", "f@x.org"])
 LOSSES: list[Loss] = ["script", "device", "contact", "server", "all"]
 PAUSES = st.sampled_from([0, 1000, 60_000, HOUR_MS, 13 * HOUR_MS, 30 * HOUR_MS])
 JUMPS = st.sampled_from([0, 0, 0, 0, -87_600 * HOUR_MS, -25 * HOUR_MS, -7_777, 61_000, 25 * HOUR_MS, 87_600 * HOUR_MS])
-FATES = st.sampled_from(["arrives"] * 8 + ["waits", "waits", "lost before the commit", "lost after the commit"])
+FATES = st.sampled_from(["arrives"] * 14 + ["waits", "waits", "lost before the commit", "lost after the commit"])
 ANY = st.integers(0, 10_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An event, the browser it is from and what that sends beside it."""
+    """An event, the browser it is from, what happened there, and what is sent beside it."""
 
     browser: int
+    act: Act
     event: Event
     sdk_device: str
     trust: Trust
@@ -77,6 +78,15 @@ class Site(RuleBasedStateMachine):
 
     # ---- browsers ----
 
+    @initialize(has_past=st.booleans(), email=EMAILS, cid=CIDS)
+    def has_a_past(self, has_past: bool, email: str, cid: str) -> None:
+        """Two browsers of one person, and a customer whom they may turn out to be: a merge of several profiles."""
+        if has_past:
+            for browser in (0, 1):
+                self._act(browser, Act("view"), 1000, "arrives")
+                self._act(browser, Act("submits", email=email), 1000, "arrives")
+            self._act(2, Act("says", cid=cid), 1000, "arrives")
+
     @rule(browser=BROWSERS, pause=PAUSES, fate=FATES)
     def views(self, browser: int, pause: int, fate: str) -> None:
         self._act(browser, Act("view"), pause, fate)
@@ -94,6 +104,15 @@ class Site(RuleBasedStateMachine):
     @rule(browser=BROWSERS, what=st.sampled_from(["resets", "signs_out"]), pause=PAUSES, fate=FATES)
     def leaves(self, browser: int, what: str, pause: int, fate: str) -> None:
         self._act(browser, Act(what), pause, fate)
+
+    @rule(browser=BROWSERS, email=EMAILS, cid=st.one_of(st.none(), CIDS), fate=FATES)
+    def somebody_else_sits_down(self, browser: int, email: str, cid: str | None, fate: str) -> None:
+        """A browser of which nothing is known, by and by known as somebody: so people merge who are several."""
+        self._lose(browser, "all")
+        self._act(browser, Act("view"), HOUR_MS, "arrives")
+        self._act(browser, Act("submits", email=email), 1000, fate)
+        if cid is not None:
+            self._act(browser, Act("says", cid=cid), 1000, fate)
 
     @rule(browser=BROWSERS, loss=st.sampled_from(LOSSES), cid=CIDS, fate=FATES)
     def comes_back_and_says(self, browser: int, loss: Loss, cid: str, fate: str) -> None:
@@ -140,7 +159,7 @@ class Site(RuleBasedStateMachine):
         if event.assertion is not None:
             self.acts += 1
             event = replace(event, assertion=replace(event.assertion, traits={"mood": self.acts % 3}))
-        self._send(Sent(browser, event, tracked.sdk_device, tracked.trust), fate)
+        self._send(Sent(browser, act, event, tracked.sdk_device, tracked.trust), fate)
 
     def _send(self, sent: Sent, fate: str) -> None:
         if fate == "waits":
@@ -173,7 +192,7 @@ class Site(RuleBasedStateMachine):
 
     # ---- operators ----
 
-    @precondition(lambda self: len(self.world.first_seen) > 2)
+    @precondition(lambda self: len(self.world.first_seen) > 4)
     @rule(who=ANY)
     def operator_erases(self, who: int) -> None:
         profiles = sorted(self.world.first_seen)
@@ -185,9 +204,12 @@ class Site(RuleBasedStateMachine):
         self.people_are_whole()
 
     @precondition(lambda self: self.world.merged_into)
-    @rule(which=ANY)
-    def operator_undoes_a_merge(self, which: int) -> None:
+    @rule(which=ANY, again=st.booleans())
+    def operator_undoes_a_merge(self, which: int, again: bool) -> None:
+        """And whoever's word it was says the same again: it does not join the two."""
         places = [place for place, merge in enumerate(self.world.journal) if not merge.is_reversed]
+        of_several = [place for place in places if self.world.journal[place].followers]
+        places = of_several if of_several and which % 4 else places
         place = places[which % len(places)]
         answers = {name: life.unmerge(place, self.now) for name, life in self.lives.items()}
         outcome = self.world.unmerge(self.world.journal[place])
@@ -197,6 +219,9 @@ class Site(RuleBasedStateMachine):
         assert answers == dict.fromkeys(answers, expected)
         note(f"unmerge {expected[0]}")
         self.people_are_whole()
+        event_id = self.world.journal[place].event_id
+        for sent in [sent for sent in self.sent if sent.event.event_id == event_id][:again]:
+            self._act(sent.browser, sent.act, 1000, "arrives")
 
     @precondition(lambda self: any(merge.is_reversed and not merge.is_lifted for merge in self.world.journal))
     @rule(which=ANY)
