@@ -24,8 +24,8 @@ def load(picture: Picture, arrivals: Sequence[Arrival]) -> None:
         if picture.has_tombstones:
             picture.erased_uids = picture.erasures.find(conn, site_id, "uid", unknown)
             strangers = {device_id for device_id in wanted if device_id is not None and device_id not in devices}
-            for device_id in picture.erasures.find(conn, site_id, "device", strangers):
-                picture.reborn.setdefault(device_id, picture.fresh_id())
+            erased = picture.erasures.find(conn, site_id, "device", strangers) - picture.reborn.keys()
+            picture.reborn |= {device_id: picture.fresh_id() for device_id in erased}
         newcomers = (arrival for arrival in arrivals if any(event.uid in unknown for event in arrival.events))
         contacts = {arrival.contact_id for arrival in newcomers if arrival.contact_id}
         picture.live_contacts = set(fetch_roots(conn, site_id, contacts)) if contacts else set()

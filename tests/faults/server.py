@@ -27,6 +27,7 @@ from tests.postgresql import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 ORIGIN = "http://shop.example"
+LAUNCHER = ("-m", "collector", "serve")
 START_S = 30.0
 STOP_S = 20.0
 # Load comes from one address and one browser here; rates are tested elsewhere.
@@ -83,7 +84,7 @@ class Collector:
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
-    launcher: Sequence[str] = ("-m", "collector", "serve")
+    launcher: Sequence[str] = field(default_factory=lambda: LAUNCHER)
     tracer: Sequence[str] = ()
     process: subprocess.Popen[bytes] | None = None
     cluster: Cluster | None = None

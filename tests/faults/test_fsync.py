@@ -108,7 +108,7 @@ def test_every_reply_comes_after_a_sync_of_the_log(tmp_path: Path, trace: Path, 
 def test_without_the_sync_the_same_watch_raises_the_alarm(
     tmp_path: Path, trace: Path, collectors: list[Collector]
 ) -> None:
-    collectors.append(Collector(tmp_path, launcher=("-m", "tests.faults.unsynced", "serve")))
+    collectors.append(Collector(tmp_path, launcher=("-m", "tests.faults.nets", "sync", "serve")))
     verdict = watch(collectors[0], trace, 100)
     assert verdict.replies == 100
     assert verdict.violations > 90

@@ -62,10 +62,10 @@ class Run:
         return Arrival(self.transport.site, received_at, device_id, contact_id, events, trust=tracked.trust)
 
     def rows(self) -> Rows:
-        return self.database.transact(_rows, self.transport.site.site_id)
+        return self.database.transact(fetch_rows, self.transport.site.site_id)
 
 
-def _rows(conn: Connection, site_id: int) -> Rows:
+def fetch_rows(conn: Connection, site_id: int) -> Rows:
     """Everything about people, without the times of recording."""
     tables = {
         "profiles": ("profile_id", "merged_into"),

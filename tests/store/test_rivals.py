@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -21,8 +22,9 @@ from collector.recorder import Recorder, StorageUnavailable
 from collector.recorder.group import record_group
 from collector.store import postgresql as postgresql_module
 from collector.store import schema
+from collector.store.asyncpg_errors import is_transient
 from collector.store.database import Database
-from collector.store.locks import PURGE, lock_alone
+from collector.store.locks import PURGE, _key, lock_alone, lock_names
 from collector.store.migrate import HEAD, migrate
 from collector.store.people import erase_profile
 from collector.store.quarantine import Refused, count_quarantine, insert_quarantine, purge_quarantine
@@ -33,6 +35,14 @@ from tests.store_transport import StoreTransport
 
 pytestmark = only_on_postgresql
 PATIENCE_S = 10
+
+
+@dataclass(slots=True)
+class Gate:
+    """Where a transaction is held: it says that it has `written`, and goes on when it `may_end`."""
+
+    written: threading.Event = field(default_factory=threading.Event)
+    may_end: threading.Event = field(default_factory=threading.Event)
 
 
 class Duel:
@@ -64,6 +74,19 @@ class Duel:
         one.result(PATIENCE_S)
         two.result(PATIENCE_S)
         return waited
+
+    def record_held(self, conn: Connection, arrival: Arrival, gate: Gate | None) -> None:
+        """Record, and wait at the gate before the commit."""
+        self.record(conn, arrival)
+        if gate is not None:
+            gate.written.set()
+            assert await_only(asyncio.to_thread(gate.may_end.wait, PATIENCE_S))
+
+    async def until_waiting(self, transactions: int) -> None:
+        """Returns once so many wait for a lock."""
+        async with asyncio.timeout(PATIENCE_S):
+            while await asyncio.to_thread(self.other_look, waiting) != transactions:
+                pass
 
     def _waits(self, running: Future[Any]) -> bool:
         """Returns once `running` is done (False) or waits for a lock (True)."""
@@ -169,6 +192,47 @@ async def test_a_merge_under_way_is_seen_by_the_next_one(stage: Stage, duel: Due
     assert duel.other.read_now(lambda conn: set(conn.scalars(pointers))) == {person.profile_id}
 
 
+async def test_who_people_are_is_looked_up_again_after_each_wait(
+    stage: Stage, duel: Duel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two merges, one after the other, of people whom a third transaction waits for: in the end they are customer u.
+
+    The third one begins again and lets go of whom it held, else the second one and it would wait for each other.
+    """
+    errors: list[Exception] = []
+    monkeypatch.setattr(postgresql_module, "is_transient", lambda error: errors.append(error) or is_transient(error))
+    phone, desktop, laptop, tablet = (stage.browser() for _ in range(4))
+    await phone.submits("ada@example.com")
+    await desktop.says("u")
+    await laptop.tracks()
+    tablet.contact_cookie, laptop.contact_cookie = laptop.contact_cookie, None
+    await tablet.tracks()  # joins the laptop's person, and shares no name with the laptop
+    first, second = await kept(laptop, laptop.submits("ada@example.com")), await kept(phone, phone.says("u"))
+    third = await kept(tablet, tablet.says("x"))
+    gates = [Gate(), Gate()]
+    databases = [duel.transport.database, *(Database(duel.other.name) for _ in range(2))]
+
+    def record(database: Database, arrival: Arrival, gate: Gate | None = None) -> asyncio.Task[Any]:
+        return asyncio.create_task(asyncio.to_thread(database.transact, duel.record_held, arrival, gate))
+
+    running = [record(databases[0], first, gates[0])]
+    await asyncio.to_thread(gates[0].written.wait, PATIENCE_S)
+    running += [record(databases[1], second, gates[1]), record(databases[2], third)]
+    await duel.until_waiting(2)
+    gates[0].may_end.set()
+    await asyncio.to_thread(gates[1].written.wait, PATIENCE_S)
+    await duel.until_waiting(1)
+    gates[1].may_end.set()
+    await asyncio.gather(*running)
+    for database in databases[1:]:
+        await database.close()
+    ada, other = await stage.person(cid="u"), await stage.person(cid="x")
+    assert {phone.uid, desktop.uid, laptop.uid} <= ada.uids
+    assert ada.profile_id != other.profile_id, "one person is two customers"
+    assert third.events[0].event_id in other.events
+    assert errors == [], "they waited for each other crosswise"
+
+
 async def test_what_was_looked_up_before_a_switch_is_looked_up_again(stage: Stage, duel: Duel) -> None:
     """The second batch is decided after the first one, which gave its UID to somebody else."""
     browser = stage.browser()
@@ -236,6 +300,33 @@ async def test_transactions_that_wait_for_each_other_crosswise_both_succeed(duel
         asyncio.to_thread(other.transact, crosswise, "b", "a"),
     )
     assert len(attempts) == 3, "one of them began again"
+
+
+async def test_names_are_locked_in_one_order(duel: Duel, other: Database) -> None:
+    """Somebody holds the one in the middle until both wait: whoever began at the wrong end would wait for ever."""
+    names = sorted((("cid", value) for value in "xyz"), key=lambda name: _key(1, *name))
+    held, may_end, begun = threading.Event(), threading.Event(), list[str]()
+
+    def hold(conn: Connection) -> None:
+        lock_names(conn, 1, names[1:2])
+        held.set()
+        assert await_only(asyncio.to_thread(may_end.wait, PATIENCE_S))
+
+    def lock(conn: Connection, ordered: list[tuple[str, str]]) -> None:
+        begun.append(ordered[0][1])
+        lock_names(conn, 1, ordered)
+
+    holder, third = asyncio.create_task(asyncio.to_thread(other.transact, hold)), Database(duel.other.name)
+    await asyncio.to_thread(held.wait, PATIENCE_S)
+    both = [
+        asyncio.create_task(asyncio.to_thread(database.transact, lock, ordered))
+        for database, ordered in ((duel.transport.database, names), (third, names[::-1]))
+    ]
+    await duel.until_waiting(2)
+    may_end.set()
+    await asyncio.gather(holder, *both)
+    await third.close()
+    assert len(begun) == 2, "nobody had to begin again"
 
 
 async def test_two_that_start_at_once_migrate_once(engine: str, postgresql: Cluster) -> None:

@@ -57,7 +57,7 @@ class World:
     uids: dict[str, Uid] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
     boundaries: dict[str, set[Moment]] = field(default_factory=dict)
-    assertions: dict[str, list[tuple[Moment, str, str]]] = field(default_factory=dict)
+    assertions: dict[str, list[tuple[Moment, str, str, str]]] = field(default_factory=dict)  # moment, event, CID, leaf
     events: dict[str, str] = field(default_factory=dict)  # event to leaf
 
     def hear(
@@ -148,13 +148,15 @@ class World:
             self._carry_out(step, event, uid, trust)
         if claimed.cid is not None and "R14" not in decision.rules:
             made = self.assertions.setdefault(device_id, [])
-            made.append((moment, claimed.cid, decision.leaf))
+            made.append((moment, event.event_id, claimed.cid, decision.leaf))
             made.sort()
         return decision.leaf
 
     def _candidates(self, device_id: str, leaf: str, moment: Moment, cid: str) -> Iterator[Person]:
         """R7: roots with a UID born on this device, in this epoch, before the assertion."""
-        made = [(at, other) for (at, _), other, _ in self.assertions.get(device_id, []) if at > moment.at - 2 * DAY_MS]
+        made = [
+            (at, other) for (at, _), _, other, _ in self.assertions.get(device_id, []) if at > moment.at - 2 * DAY_MS
+        ]
         if is_shared(sorted([*made, (moment.at, cid)]), moment.at):
             return
         start, _ = epoch_of(moment, sorted(self.boundaries.get(device_id, ())))
@@ -172,11 +174,13 @@ class World:
         _, end = epoch_of(Moment(birth, 0), sorted(self.boundaries.get(device_id, ())))
         made = self.assertions.get(device_id, [])
         later = [asserted for asserted in made if asserted[0].at > birth and (end is None or asserted[0] < end)]
-        if not later or is_shared([(moment.at, cid) for moment, cid, _ in made], later[0][0].at):
+        if not later or is_shared([(moment.at, cid) for moment, _, cid, _ in made], later[0][0].at):
             return
-        merge = back_fill_late_uid(self.person(self.uids[uid].bindings[0].profile_id), self.person(later[0][2]))
-        if merge:
-            self._merge(merge)
+        _, event_id, cid, leaf = later[0]
+        customer = self.person(leaf)
+        merge = back_fill_late_uid(self.person(self.uids[uid].bindings[0].profile_id), customer)
+        if merge and customer.cid == cid:
+            self._merge(merge, event_id)
 
     def _carry_out(self, step: Step, event: Event, uid: str, trust: Trust) -> None:
         match step:
@@ -189,7 +193,7 @@ class World:
                 leaf, _ = self.identifiers.pop(("email", email))
                 self.claims.add((leaf, "email", email, "replaced"))
             case Merge():
-                self._merge(step)
+                self._merge(step, event.event_id)
             case Claim(kind, value, profile_id, reason):
                 self.claims.add((profile_id, kind, value, reason))
             case Switch(profile_id, _):
@@ -199,7 +203,7 @@ class World:
                     known.bindings.sort()
                 self.boundaries.setdefault(known.device_id or "", set()).add(moment)
 
-    def _merge(self, merge: Merge) -> None:
+    def _merge(self, merge: Merge, event_id: str) -> None:
         assert merge.winner not in self.merged_into, "a winner must be a root"
         assert merge.loser not in self.merged_into, "a loser must be a root"
         assert merge.winner != merge.loser, "nobody merges into themselves"
