@@ -123,6 +123,7 @@ class Sqlite:
         self._readers = create_engine(f"sqlite+aiosqlite:///{self.path}", hide_parameters=True)
         _on_connect(self._readers, READER_PRAGMAS)
         _read_snapshots(self._readers)
+        self._log = Path(f"{self.path}-wal")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._connection: Connection | None = None
         self._since_checkpoint = 0
@@ -131,10 +132,12 @@ class Sqlite:
     def transact(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `query` in the writing transaction of this process and commit; in the calling thread.
 
-        Raises `OperationalError` when the database is busy for 2 s, full or away: nothing is stored then.
+        Raises `OperationalError` when the database is busy for 2 s, full or away, or a reader that stays lets the log
+        grow too long: nothing is stored then.
         """
         connection, writer = self._open_writer()
         with self._alone():
+            self._bound_log(writer)
             execute(writer, "BEGIN IMMEDIATE")
             try:
                 result = query(connection, *args, **kwargs)
@@ -145,6 +148,15 @@ class Sqlite:
                 raise
         self._since_checkpoint += 1
         return result
+
+    def _bound_log(self, writer: sqlite3.Connection) -> None:
+        """SQLite begins its log anew only where nobody reads from it; one more transaction is at most 16 MB."""
+        try:
+            size = self._log.stat().st_size
+        except FileNotFoundError:
+            size = 0
+        if size > WAL_LIMIT_BYTES and not _empty_log(writer):
+            raise OperationalError("wal_checkpoint", None, TimeoutError("a reader keeps the log from being emptied"))
 
     def _open_writer(self) -> tuple[Connection, sqlite3.Connection]:
         """The one connection that writes, as SQLAlchemy and as the driver know it."""
@@ -181,15 +193,12 @@ class Sqlite:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._checkpoint)
 
     def _checkpoint(self) -> None:
-        """PASSIVE never waits; when readers kept the log from shrinking for too long, TRUNCATE waits for them."""
+        """PASSIVE never waits."""
         self._since_checkpoint = 0
-        wal = Path(f"{self.path}-wal")
-        is_long = wal.exists() and wal.stat().st_size > WAL_LIMIT_BYTES
         if self._connection is None or self._connection.closed:
             return
-        mode = "TRUNCATE" if is_long else "PASSIVE"
         with self._alone():
-            execute(driver_of(self._connection), f"PRAGMA wal_checkpoint({mode})")
+            execute(driver_of(self._connection), "PRAGMA wal_checkpoint(PASSIVE)")
 
     async def scrub(self) -> bool:
         """`scrub_now` in the writer's thread."""
