@@ -70,7 +70,7 @@ def fetch_merge(conn: Connection, site_id: int, merge_id: int) -> JournalledMerg
 
 
 def fetch_involved(conn: Connection, site_id: int, merge: JournalledMerge) -> tuple[str, ...]:
-    """The profiles of both people that undoing a merge makes of one, in order of ids: what is to be locked."""
+    """The profiles of both people that undoing a merge makes of one, in order of ids."""
     root = fetch_root(conn, site_id, merge.winner)
     return () if root is None else tuple(sorted(leaf for leaf, _ in fetch_cluster(conn, site_id, root)))
 
