@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    literal_column,
 )
 
 
@@ -214,8 +215,30 @@ visits = Table(
     Column("device_id", Id),
     Column("started_at", BigInteger, nullable=False),
     Column("last_event_at", BigInteger, nullable=False),
+    Column("arrived_at", BigInteger, nullable=False),  # when its first event came; never changes, so lists go by it
+    Column("user_agent_id", Id),
     Column("state", Text, nullable=False),
-    Index("visits_by_device", "site_id", "device_id"),
+    Column("identity_id", Text),  # whom the state is about
+    Index("visits_by_device", "site_id", "device_id", "started_at"),
+    Index("visits_by_arrival", "site_id", "arrived_at", "visit_id"),
+    Index("visits_by_state", "site_id", "state", "arrived_at", "visit_id"),
+)
+
+visit_profiles = Table(  # the leaves that spoke in a visit
+    "visit_profiles",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("profile_id", Id, primary_key=True),
+    Column("visit_id", Id, primary_key=True),
+    Index("visit_profiles_by_visit", "site_id", "visit_id"),
+)
+
+user_agents = Table(
+    "user_agents",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("user_agent_id", Id, primary_key=True),  # made from the text
+    Column("text", Text, nullable=False),
 )
 
 user_identifications = Table(  # the events that move the state of a visit, and the assertions on a device
@@ -236,6 +259,8 @@ user_identifications = Table(  # the events that move the state of a visit, and 
     Index("user_identifications_by_visit", "site_id", "visit_id"),
     Index("user_identifications_by_device", "site_id", "device_id", "at"),
     Index("user_identifications_by_profile", "site_id", "profile_id"),
+    Index("user_identifications_by_identity", "site_id", "identity_id", "occurred_at", "event_id"),
+    Index("user_identifications_by_time", "site_id", "occurred_at", "event_id"),
 )
 
 sessions = Table(
@@ -248,8 +273,58 @@ sessions = Table(
     Column("identity_id", Text, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
+    Column("since_at", BigInteger, nullable=False),  # from here on, on the browser's clock: which events are inside
+    Column("since_seq", BigInteger, nullable=False),
+    Column("until_at", BigInteger),
+    Column("until_seq", BigInteger),
     Index("sessions_by_visit", "site_id", "visit_id"),
     Index("sessions_by_profile", "site_id", "profile_id"),
+)
+
+identities = Table(  # who was named by a sign-in or a hint
+    "identities",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("identity_id", Text, primary_key=True),  # the CID, else the e-mail, as asserted
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("arrived_at", BigInteger, nullable=False),  # as in visits
+    Index("identities_by_arrival", "site_id", "arrived_at", "identity_id"),
+)
+
+contacts = Table(  # which identity was in which visit, and in which session
+    "contacts",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("contact_id", Id, primary_key=True),  # the first event that says so
+    Column("visit_id", Id, nullable=False),
+    Column("device_id", Id),
+    Column("session_id", Id),  # null: the visitor was recognized only
+    Column("profile_id", Id, nullable=False),
+    Column("identity_id", Text, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    Index("contacts_by_time", "site_id", "occurred_at", "contact_id"),
+    Index("contacts_by_identity", "site_id", "identity_id", "occurred_at", "contact_id"),
+    Index("contacts_by_device", "site_id", "device_id", "occurred_at", "contact_id"),
+    Index("contacts_by_visit", "site_id", "visit_id"),
+    Index("contacts_by_profile", "site_id", "profile_id"),
+)
+
+interactions = Table(  # conversations and the like, and whom they are held to be with
+    "interactions",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("interaction_id", Id, primary_key=True),
+    Column("visit_id", Id, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),  # of the visit, then
+    Column("identification", Text, nullable=False),
+    Column("identity_id", Text),  # whom the state was about
+    Column("decided_at", BigInteger),
+    Column("decided_identity_id", Text),  # null once decided: nobody
+    Column("body", Text, nullable=False),  # JSON
+    Index("interactions_by_visit", "site_id", "visit_id"),
+    Index("interactions_by_time", "site_id", "created_at", "interaction_id"),
 )
 
 events = Table(
@@ -274,6 +349,16 @@ events = Table(
     Column("body", Text, nullable=False),  # JSON of everything without a column
     UniqueConstraint("site_id", "event_id"),
     Index("events_by_profile", "site_id", "profile_id", "occurred_at", "row_id"),
+    Index("events_by_visit", "site_id", "visit_id", "occurred_at", "row_id"),
+)
+SYSTEM_CATEGORIES = events.c.category.in_([literal_column("'page'"), literal_column("'user'")])
+Index(
+    "events_of_system",
+    events.c.site_id,
+    events.c.occurred_at,
+    events.c.row_id,
+    sqlite_where=SYSTEM_CATEGORIES,
+    postgresql_where=SYSTEM_CATEGORIES,
 )
 
 quarantine = Table(

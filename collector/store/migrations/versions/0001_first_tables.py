@@ -11,7 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
-
+    _create_history()
     op.create_table(
         "bindings",
         sa.Column("site_id", sa.Integer(), nullable=False),
@@ -89,6 +89,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("site_id", "event_id"),
     )
     op.create_index("events_by_profile", "events", ["site_id", "profile_id", "occurred_at", "row_id"], unique=False)
+    op.create_index("events_by_visit", "events", ["site_id", "visit_id", "occurred_at", "row_id"], unique=False)
+    is_system = sa.text("category IN ('page', 'user')")
+    op.create_index(
+        "events_of_system",
+        "events",
+        ["site_id", "occurred_at", "row_id"],
+        unique=False,
+        sqlite_where=is_system,
+        postgresql_where=is_system,
+    )
     op.create_table(
         "identifiers",
         sa.Column("site_id", sa.Integer(), nullable=False),
@@ -178,6 +188,10 @@ def upgrade() -> None:
         sa.Column("identity_id", sa.Text(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("since_at", sa.BigInteger(), nullable=False),
+        sa.Column("since_seq", sa.BigInteger(), nullable=False),
+        sa.Column("until_at", sa.BigInteger(), nullable=True),
+        sa.Column("until_seq", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("site_id", "session_id"),
     )
     op.create_index("sessions_by_profile", "sessions", ["site_id", "profile_id"], unique=False)
@@ -246,7 +260,16 @@ def upgrade() -> None:
     op.create_index(
         "user_identifications_by_device", "user_identifications", ["site_id", "device_id", "at"], unique=False
     )
+    op.create_index(
+        "user_identifications_by_identity",
+        "user_identifications",
+        ["site_id", "identity_id", "occurred_at", "event_id"],
+        unique=False,
+    )
     op.create_index("user_identifications_by_profile", "user_identifications", ["site_id", "profile_id"], unique=False)
+    op.create_index(
+        "user_identifications_by_time", "user_identifications", ["site_id", "occurred_at", "event_id"], unique=False
+    )
     op.create_index("user_identifications_by_visit", "user_identifications", ["site_id", "visit_id"], unique=False)
     op.create_table(
         "visits",
@@ -255,7 +278,78 @@ def upgrade() -> None:
         sa.Column("device_id", sa.LargeBinary(length=16), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("last_event_at", sa.BigInteger(), nullable=False),
+        sa.Column("arrived_at", sa.BigInteger(), nullable=False),
+        sa.Column("user_agent_id", sa.LargeBinary(length=16), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("identity_id", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("site_id", "visit_id"),
     )
-    op.create_index("visits_by_device", "visits", ["site_id", "device_id"], unique=False)
+    op.create_index("visits_by_arrival", "visits", ["site_id", "arrived_at", "visit_id"], unique=False)
+    op.create_index("visits_by_device", "visits", ["site_id", "device_id", "started_at"], unique=False)
+    op.create_index("visits_by_state", "visits", ["site_id", "state", "arrived_at", "visit_id"], unique=False)
+
+
+def _create_history() -> None:
+    """What visits are told by, beside the visits themselves."""
+    op.create_table(
+        "contacts",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("contact_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("visit_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("device_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("session_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("profile_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("identity_id", sa.Text(), nullable=False),
+        sa.Column("occurred_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "contact_id"),
+    )
+    op.create_index(
+        "contacts_by_device", "contacts", ["site_id", "device_id", "occurred_at", "contact_id"], unique=False
+    )
+    op.create_index(
+        "contacts_by_identity", "contacts", ["site_id", "identity_id", "occurred_at", "contact_id"], unique=False
+    )
+    op.create_index("contacts_by_profile", "contacts", ["site_id", "profile_id"], unique=False)
+    op.create_index("contacts_by_time", "contacts", ["site_id", "occurred_at", "contact_id"], unique=False)
+    op.create_index("contacts_by_visit", "contacts", ["site_id", "visit_id"], unique=False)
+    op.create_table(
+        "identities",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("identity_id", sa.Text(), nullable=False),
+        sa.Column("first_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.Column("arrived_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "identity_id"),
+    )
+    op.create_index("identities_by_arrival", "identities", ["site_id", "arrived_at", "identity_id"], unique=False)
+    op.create_table(
+        "interactions",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("interaction_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("visit_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("identification", sa.Text(), nullable=False),
+        sa.Column("identity_id", sa.Text(), nullable=True),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("decided_identity_id", sa.Text(), nullable=True),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "interaction_id"),
+    )
+    op.create_index("interactions_by_time", "interactions", ["site_id", "created_at", "interaction_id"], unique=False)
+    op.create_index("interactions_by_visit", "interactions", ["site_id", "visit_id"], unique=False)
+    op.create_table(
+        "user_agents",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("user_agent_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "user_agent_id"),
+    )
+    op.create_table(
+        "visit_profiles",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("profile_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("visit_id", sa.LargeBinary(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "profile_id", "visit_id"),
+    )
+    op.create_index("visit_profiles_by_visit", "visit_profiles", ["site_id", "visit_id"], unique=False)
