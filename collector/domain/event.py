@@ -42,7 +42,8 @@ class Assertion(Struct, frozen=True, gc=False):
     """Who the visitor says they are, as sent: not yet sanitised (spec/identity.md, Objects and R1).
 
     `traits` are the remaining `dims.customers.*` values. `hint` marks `user/info`, which never asserts (R14). `token`
-    is an identity token that nobody has looked at yet; `trust` is what it earned once somebody has.
+    is an identity token that nobody has looked at yet; `trust` is what it earned once somebody has. `visit_id` is the
+    visit whose identity a hint means, where it names no other.
     """
 
     cid: str | None = None
@@ -51,6 +52,7 @@ class Assertion(Struct, frozen=True, gc=False):
     hint: bool = False
     token: str | None = None
     trust: Trust = Trust.BROWSER
+    visit_id: str | None = None
 
 
 class Event(Struct, frozen=True, gc=False):

@@ -1,4 +1,4 @@
-"""The state of a visit and its sessions, folded from the events in it that say who is there.
+"""The state of a visit, its sessions and its contacts, folded from the events in it that say who is there.
 
 The fold starts from nothing each time, over all such events of the visit in order of (at, seq): late, repeated and
 reordered events therefore end in the same history (spec/visits-and-history.md, States).
@@ -6,17 +6,21 @@ reordered events therefore end in the same history (spec/visits-and-history.md, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from collector.domain.event import Event
+from collector.domain.recognition import BEGINNING, Moment
+
+SILENCE_MS = 30 * 60_000  # after which a visit is over
 
 
 class State(StrEnum):
     """How sure the system is of who browses."""
 
     ANONYMOUS = "Anonymous"
+    WM_RECOGNIZED = "WM-Recognized"
     RECOGNIZED = "Recognized"
     AUTHENTICATED = "Authenticated"
 
@@ -29,8 +33,12 @@ class MarkerKind(StrEnum):
     USER_INFO = "UserInfo"
     RESET = "Reset"
     ASSERTION = "Assertion"  # another event that said who is there; moves no state
+    ASSUMPTION = "Assumption"  # the cookies name a customer who has not signed in here; first of all
+    CONFIRMATION = "Confirmation"  # an agent's answer, that it is this identity; last of all
+    DISMISSAL = "Dismissal"  # an agent's answer, that it is not
 
 
+NAMING = frozenset({MarkerKind.SIGN_IN, MarkerKind.USER_INFO, MarkerKind.CONFIRMATION})  # what makes an identity
 ACTIONS = {
     "sign_in": MarkerKind.SIGN_IN,
     "sign_up": MarkerKind.SIGN_IN,
@@ -70,6 +78,37 @@ class Session:
     profile_id: str
     started_at: int
     ended_at: int | None = None
+    since: Moment = BEGINNING  # on the browser's clock: an event of the visit is inside from here on
+    until: Moment | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the customer is still authenticated."""
+        return self.ended_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """An identity that was in a visit: in a session, or recognized without one.
+
+    `contact_id` is the id of the event that said so.
+    """
+
+    contact_id: str
+    identity_id: str
+    profile_id: str
+    session_id: str | None
+    occurred_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What the markers of a visit come to. `identity_id` is whom the state is about, None while Anonymous."""
+
+    state: State = State.ANONYMOUS
+    identity_id: str | None = None
+    sessions: tuple[Session, ...] = ()
+    contacts: tuple[Contact, ...] = ()
 
 
 def marker_kind(event: Event) -> MarkerKind | None:
@@ -80,29 +119,115 @@ def marker_kind(event: Event) -> MarkerKind | None:
     return kind
 
 
-def fold_visit(markers: Iterable[Marker]) -> tuple[State, list[Session]]:
-    """The state after all `markers` of one visit, and its sessions in order."""
-    state = State.ANONYMOUS
-    sessions: list[Session] = []
+def fold_visit(markers: Iterable[Marker]) -> Folded:
+    """The state after all `markers` of one visit, its sessions and its contacts, in order."""
+    folded = Folded()
     for marker in sorted(markers, key=lambda marker: (marker.at, marker.seq, marker.event_id)):
-        is_open = bool(sessions) and sessions[-1].ended_at is None
-        if marker.kind is MarkerKind.SIGN_IN and marker.identity_id is not None:
-            if is_open and sessions[-1].identity_id == marker.identity_id:
-                continue
-            _close(sessions, marker.occurred_at)
-            sessions.append(Session(marker.event_id, marker.identity_id, marker.profile_id, marker.occurred_at))
-            state = State.AUTHENTICATED
-        elif marker.kind is MarkerKind.SIGN_OUT and is_open:
-            _close(sessions, marker.occurred_at)
-            state = State.RECOGNIZED
-        elif marker.kind is MarkerKind.USER_INFO and not is_open and marker.identity_id is not None:
-            state = State.RECOGNIZED
-        elif marker.kind is MarkerKind.RESET:
-            _close(sessions, marker.occurred_at)
-            state = State.ANONYMOUS
-    return state, sessions
+        folded = _MOVES[marker.kind](folded, marker)
+    return folded
 
 
-def _close(sessions: list[Session], at: int) -> None:
-    if sessions and sessions[-1].ended_at is None:
-        sessions[-1] = replace(sessions[-1], ended_at=at)
+def open_session(folded: Folded) -> Session | None:
+    """The session that goes on at the end, None if nobody is authenticated."""
+    return folded.sessions[-1] if folded.sessions and folded.sessions[-1].is_open else None
+
+
+def is_assumed(start: Moment, first_named: int | None, *, is_shared: bool) -> bool:
+    """Whether a visit that began at `start` is held to be the customer's whom its profile belongs to (WM-Recognized).
+
+    `first_named` is when that customer was first named on this device, on its clock; None if that happened elsewhere.
+    Who is named only later was not known yet; on a shared device (R13) nobody is assumed.
+    """
+    return not is_shared and (first_named is None or first_named < start.at)
+
+
+def session_at(sessions: Iterable[Session], moment: Moment) -> Session | None:
+    """The session of a visit that an event at `moment` is inside of."""
+    for session in sessions:
+        if session.since <= moment and (session.until is None or moment < session.until):
+            return session
+    return None
+
+
+def _stay(folded: Folded, _marker: Marker) -> Folded:
+    return folded
+
+
+def _assume(folded: Folded, marker: Marker) -> Folded:
+    return replace(folded, state=State.WM_RECOGNIZED, identity_id=marker.identity_id)
+
+
+def _sign_in(folded: Folded, marker: Marker) -> Folded:
+    if marker.identity_id is None:
+        return folded
+    session = open_session(folded)
+    if session is not None and session.identity_id == marker.identity_id:
+        return folded
+    begun = Session(
+        marker.event_id,
+        marker.identity_id,
+        marker.profile_id,
+        marker.occurred_at,
+        since=Moment(marker.at, marker.seq),
+    )
+    closed = _close(folded, marker)
+    contacted = _contact(closed, marker, begun.session_id)
+    return replace(
+        contacted, state=State.AUTHENTICATED, identity_id=marker.identity_id, sessions=(*closed.sessions, begun)
+    )
+
+
+def _sign_out(folded: Folded, marker: Marker) -> Folded:
+    if open_session(folded) is None:
+        return folded
+    return replace(_close(folded, marker), state=State.RECOGNIZED)
+
+
+def _recognize(folded: Folded, marker: Marker) -> Folded:
+    if marker.identity_id is None or open_session(folded) is not None:
+        return folded
+    contacted = _contact(folded, marker, None)
+    return replace(contacted, state=State.RECOGNIZED, identity_id=marker.identity_id)
+
+
+def _reset(folded: Folded, marker: Marker) -> Folded:
+    return replace(_close(folded, marker), state=State.ANONYMOUS, identity_id=None)
+
+
+def _dismiss(folded: Folded, marker: Marker) -> Folded:
+    if folded.identity_id != marker.identity_id or folded.state not in UNCERTAIN:
+        return folded
+    kept = tuple(c for c in folded.contacts if c.session_id is not None or c.identity_id != marker.identity_id)
+    return replace(folded, state=State.ANONYMOUS, identity_id=None, contacts=kept)
+
+
+def _contact(folded: Folded, marker: Marker, session_id: str | None) -> Folded:
+    """With a contact of the marker's identity, unless there is one without a session already."""
+    assert marker.identity_id is not None
+    if session_id is None and any(
+        contact.identity_id == marker.identity_id and contact.session_id is None for contact in folded.contacts
+    ):
+        return folded
+    made = Contact(marker.event_id, marker.identity_id, marker.profile_id, session_id, marker.occurred_at)
+    return replace(folded, contacts=(*folded.contacts, made))
+
+
+def _close(folded: Folded, marker: Marker) -> Folded:
+    session = open_session(folded)
+    if session is None:
+        return folded
+    closed = replace(session, ended_at=marker.occurred_at, until=Moment(marker.at, marker.seq))
+    return replace(folded, sessions=(*folded.sessions[:-1], closed))
+
+
+UNCERTAIN = frozenset({State.WM_RECOGNIZED, State.RECOGNIZED})
+_MOVES: Mapping[MarkerKind, Callable[[Folded, Marker], Folded]] = {
+    MarkerKind.SIGN_IN: _sign_in,
+    MarkerKind.SIGN_OUT: _sign_out,
+    MarkerKind.USER_INFO: _recognize,
+    MarkerKind.RESET: _reset,
+    MarkerKind.ASSERTION: _stay,
+    MarkerKind.ASSUMPTION: _assume,
+    MarkerKind.CONFIRMATION: _recognize,
+    MarkerKind.DISMISSAL: _dismiss,
+}

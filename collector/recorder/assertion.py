@@ -27,7 +27,7 @@ from collector.domain.identifiers import Clean
 from collector.domain.identity import back_fill_late_uid, decide
 from collector.domain.recognition import DAY_MS, Moment, born_at, epoch_of, is_shared, profile_at
 from collector.domain.traits import Trait, can_be_named
-from collector.domain.visit import Marker, MarkerKind, fold_visit, marker_kind
+from collector.domain.visit import NAMING, Folded, Marker, MarkerKind, fold_visit, marker_kind, session_at
 from collector.recorder.picture import Picture
 from collector.store import devices, identifiers, profiles, traits, visits
 from collector.store.devices import NewBinding
@@ -138,7 +138,7 @@ def _earlier_speakers(picture: Picture, event: Event, cid: str) -> set[str]:
     if known is None or known.device_id is None:
         return set()
     moment = Moment(event.tracked_at, event.seq)
-    if _is_shared(picture, known.device_id, moment.at, (moment.at, cid)):
+    if is_shared_device(picture, known.device_id, moment.at, (moment.at, cid)):
         return set()
     start, _ = epoch_of(moment, devices.fetch_boundaries(conn, site_id, known.device_id))
     # Strictly before: a UID born by a reset in the millisecond of the assertion is somebody else's already.
@@ -146,7 +146,7 @@ def _earlier_speakers(picture: Picture, event: Event, cid: str) -> set[str]:
     return {profile_at(uid.bindings, moment) for uid in born.values()}
 
 
-def _is_shared(picture: Picture, device_id: str, at: int, *being_made: tuple[int, str]) -> bool:
+def is_shared_device(picture: Picture, device_id: str, at: int, *being_made: tuple[int, str]) -> bool:
     """R13, from the assertions on the device and the one that is being made, which counts too."""
     recent = devices.fetch_assertions(picture.conn, picture.site.site_id, device_id, at - 2 * DAY_MS)
     return is_shared(sorted([*((made.moment.at, made.cid) for made in recent), *being_made]), at)
@@ -204,9 +204,18 @@ def _remember_assertion(
     identity_id = (claimed.cid or claimed.email) if is_believed else None
     mark(picture, event, decision.leaf, kind or MarkerKind.ASSERTION, identity_id, cid)
     known = picture.uids.get(event.uid) if event.uid else None
+    if cid is not None and known is not None and known.device_id is not None:
+        _look_at_later_visits(picture, known.device_id, event)
     device = picture.devices.get(known.device_id) if known and known.device_id else None
     if cid is not None and device is not None and (device.last_asserted_at or -1) < event.tracked_at:
         picture.change_device(replace(device, last_asserted_at=event.tracked_at))
+
+
+def _look_at_later_visits(picture: Picture, device_id: str, event: Event) -> None:
+    """An assertion that comes late may tell of whom a visit is that began after it."""
+    picture.flush_visits()
+    later = visits.fetch_visits_after(picture.conn, picture.site.site_id, device_id, event.occurred_at)
+    picture.beginning.update(dict.fromkeys(visit_id for visit_id in later if visit_id != event.visit_id))
 
 
 def _take_hint(picture: Picture, event: Event, leaf: str, claimed: Assertion, warnings: tuple[str, ...]) -> Verdict:
@@ -214,7 +223,14 @@ def _take_hint(picture: Picture, event: Event, leaf: str, claimed: Assertion, wa
     current = profiles.fetch_person(picture.conn, picture.site.site_id, leaf)
     is_same = current is not None and claimed.cid is not None and current.cid == claimed.cid
     _save_traits(picture, Trust.BROWSER, event, leaf, claimed, is_claim=not is_same)
-    mark(picture, event, leaf, MarkerKind.USER_INFO, claimed.cid or claimed.email)
+    identity_id = claimed.cid or claimed.email
+    if identity_id is None and claimed.visit_id is not None:
+        picture.flush_visits()
+        identity_id = visits.fetch_identity_of(picture.conn, picture.site.site_id, claimed.visit_id)
+    folded = mark(picture, event, leaf, MarkerKind.USER_INFO, identity_id)
+    session = session_at(folded.sessions, Moment(event.tracked_at, event.seq)) if folded else None
+    if session is not None and identity_id not in (None, session.identity_id):
+        warnings = (*warnings, "info_names_other_identity")
     return Verdict(leaf, warnings)
 
 
@@ -225,23 +241,31 @@ def mark(
     kind: MarkerKind,
     identity_id: str | None = None,
     cid: str | None = None,
-) -> None:
-    """Keep an event that moves the state of its visit, and fold the visit again."""
+) -> Folded | None:
+    """Keep an event that moves the state of its visit, and fold the visit again; what it comes to, None without one."""
     conn, site_id = picture.conn, picture.site.site_id
+    known = picture.uids.get(event.uid) if event.uid else None
+    device_id = known.device_id if known else None
     if event.visit_id is not None:
-        known = picture.uids.get(event.uid) if event.uid else None
-        picture.widen_visit(event.visit_id, known.device_id if known else None, event.occurred_at)
+        picture.widen_visit(event.visit_id, device_id, leaf, event.occurred_at)
     picture.flush_people()
     picture.flush_visits()
     marker = _reset_marker(event, leaf) if kind is MarkerKind.RESET else _marker(event, leaf, kind, identity_id)
-    known = picture.uids.get(event.uid) if event.uid else None
-    device_id = known.device_id if known else None
     visits.insert_user_identification(
         conn, site_id, UserIdentification(marker, event.visit_id, device_id, event.uid, cid)
     )
+    if identity_id is not None and kind in NAMING:
+        visits.upsert_identity(conn, site_id, identity_id, event.occurred_at, picture.now)
     if event.visit_id is not None:
-        state, folded = fold_visit(visits.fetch_markers(conn, site_id, event.visit_id))
-        visits.save_fold(conn, site_id, event.visit_id, state, folded)
+        return refold(picture, event.visit_id, device_id)
+    return None
+
+
+def refold(picture: Picture, visit_id: str, device_id: str | None) -> Folded:
+    """Fold a visit again after its markers have changed, and save what it comes to."""
+    folded = fold_visit(visits.fetch_markers(picture.conn, picture.site.site_id, visit_id))
+    visits.save_fold(picture.conn, picture.site.site_id, visit_id, device_id, folded)
+    return folded
 
 
 def _marker(event: Event, leaf: str, kind: MarkerKind, identity_id: str | None) -> Marker:
@@ -264,7 +288,7 @@ def back_fill_on_arrival(picture: Picture, device_id: str, uid: str, event: Even
     _, end = epoch_of(birth, devices.fetch_boundaries(conn, site_id, device_id))
     made = devices.fetch_assertions(conn, site_id, device_id, birth.at + 1)
     later = [asserted for asserted in made if end is None or asserted.moment < end]
-    if not later or _is_shared(picture, device_id, later[0].moment.at):
+    if not later or is_shared_device(picture, device_id, later[0].moment.at):
         return
     asserted_by, leaf = later[0].profile_id, picture.uids[uid].bindings[0].profile_id
     while picture.hold(profiles.fetch_roots(conn, site_id, (asserted_by, leaf)).values()):

@@ -23,6 +23,7 @@ from collector.recorder.loading import load
 from collector.recorder.locking import lock_meanings, lock_people
 from collector.recorder.memory import Memory
 from collector.recorder.picture import Picture
+from collector.recorder.visiting import assume_whom_visits_are_of, place_in_visit
 from collector.store.devices import (
     KnownUid,
     NewBinding,
@@ -65,7 +66,8 @@ def record_group(
         known = memory.of(site.site_id)
         if known.has_tombstones is None:
             known.has_tombstones = can_meet(conn) or has_tombstones(conn, site_id)
-        picture = Picture(conn, site, now, fresh_id, erasures, known.uids, known.devices, known.has_tombstones)
+        visits = memory.visits_of(site_id)
+        picture = Picture(conn, site, now, fresh_id, erasures, known.uids, known.devices, known.has_tombstones, visits)
         if is_wary:
             picture.stored = fetch_stored(conn, site.site_id, [e.event_id for a in mine for e in a.events])
         load(picture, mine)
@@ -75,6 +77,7 @@ def record_group(
         for place, arrival in zip(places, mine, strict=True):
             receipts[place] = _record(picture, arrival)
         picture.flush()
+        assume_whom_visits_are_of(picture)
     memory.stamp(conn)
     return [receipts[place] for place in range(len(arrivals))]
 
@@ -82,6 +85,7 @@ def record_group(
 def _record(picture: Picture, arrival: Arrival) -> Receipt:
     """Decide the events of one request one after the other."""
     device_id = _device_of(picture, arrival)
+    picture.arrived_at, picture.user_agent = arrival.received_at, arrival.user_agent
     outcomes = [_refuse(picture, arrival, rejection) for rejection in arrival.rejections]
     for index, event in zip(arrival.indexes or range(len(arrival.events)), arrival.events, strict=True):
         outcome = _record_event(picture, arrival, device_id, event, index)
@@ -156,13 +160,15 @@ def _record_event(
     if is_visitor:
         if uid is not None:
             leaf = _leaf_of(picture, arrival, device_id, event, uid)
+            if event.visit_id is None or event.page_id is None:
+                event = place_in_visit(picture, event, leaf, arrival.trust)
         if clean is not None or (uid is not None and marker_kind(event) is not None):
             clean = clean or Clean(Assertion())
             trust = max(arrival.trust, clean.assertion.trust)
             verdict = assert_identity(picture, trust, event, leaf, clean)
             leaf, warnings = verdict.leaf, (*verdict.warnings, *warnings)  # the first one is told
         if event.visit_id is not None:
-            picture.widen_visit(event.visit_id, device_id, event.occurred_at)
+            picture.widen_visit(event.visit_id, device_id, leaf, event.occurred_at)
     picture.arrived[event_id] = event
     picture.event_rows.append(
         event_row(picture.site.site_id, event, leaf, arrival.received_at, arrival.bot, warnings, picture.shared_ids)

@@ -3,7 +3,8 @@
 These are devices, UIDs with their bindings, and whether anybody was ever erased.
 
 Valid only as long as nothing but the recorder has changed the database. `revalidate` sees that from SQLite's own
-counters, of changes by other connections and by this one; where an engine has none, nothing is remembered.
+counters, of changes by other connections and by this one; where an engine has none, nothing is remembered. What is
+known of visits is only that something was stored, which stays true: it is remembered on every engine.
 """
 
 from __future__ import annotations
@@ -18,6 +19,14 @@ from collector.store.sqlite import fetch_change_mark
 
 MAX_ENTRIES = 20_000  # of each kind and site: about 15 MB
 WARY_GROUPS = 100
+
+
+@dataclass(slots=True)
+class KnownVisit:
+    """A visit that is stored: from when on (ms, or earlier), and with which leaves."""
+
+    started_at: int
+    leaves: set[str | None]
 
 
 @dataclass(slots=True)
@@ -38,12 +47,14 @@ class Memory:
     """
 
     sites: dict[int, SiteMemory] = field(default_factory=dict)
+    visits: dict[int, dict[str, KnownVisit]] = field(default_factory=dict)  # by site and id
     mark: object = None
     wary: int = WARY_GROUPS
 
     def forget(self) -> None:
         """A transaction failed: what it left here never happened."""
         self.sites.clear()
+        self.visits.clear()
         self.mark = None
         self.wary = WARY_GROUPS
 
@@ -61,4 +72,11 @@ class Memory:
         known = self.sites.setdefault(site_id, SiteMemory())
         if len(known.uids) > MAX_ENTRIES or len(known.devices) > MAX_ENTRIES:
             known = self.sites[site_id] = SiteMemory()
+        return known
+
+    def visits_of(self, site_id: int) -> dict[str, KnownVisit]:
+        """What is known of the visits of one site; begun afresh when it has grown too large."""
+        known = self.visits.setdefault(site_id, {})
+        if len(known) > MAX_ENTRIES:
+            known.clear()
         return known

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from collector.domain.event import Event
 from collector.domain.recognition import Binding, Device
 from collector.domain.site import Site
+from collector.recorder.memory import KnownVisit
 from collector.store import devices, events, profiles, quarantine, visits
 from collector.store.devices import KnownUid, NewBinding, NewUid
 from collector.store.erasure import Erasures
@@ -39,6 +40,7 @@ class Picture:
     uids: dict[str, KnownUid]
     devices: dict[str, Device]
     has_tombstones: bool = True  # False: nobody was ever erased
+    visits: dict[str, KnownVisit] = field(default_factory=dict)  # what the recorder remembers of them
     live_contacts: set[str] = field(default_factory=set)
     erased_uids: set[str] = field(default_factory=set)
     reborn: dict[str, str] = field(default_factory=dict)  # devices that were erased, to the ids they get instead
@@ -51,8 +53,13 @@ class Picture:
     new_bindings: list[NewBinding] = field(default_factory=list)
     changed_devices: dict[str, Device] = field(default_factory=dict)
     spans: dict[str, VisitSpan] = field(default_factory=dict)
+    speakers: list[tuple[str, str]] = field(default_factory=list)  # (visit, leaf) that may be new
+    beginning: dict[str, None] = field(default_factory=dict)  # visits that may be new, or begin earlier than they did
+    newborn: set[str] = field(default_factory=set)  # profiles that this transaction made
     refused: dict[int, list[Refused]] = field(default_factory=dict)  # by time of arrival
     names: set[tuple[str, str]] = field(default_factory=set)  # (kind, value) whose meaning nobody else can change
+    arrived_at: int = 0  # of the request whose events are being decided, ms
+    user_agent: str = ""  # of its sender
     is_real: bool = True  # False: nothing will be saved, so nobody has to be kept away
     held: set[str] = field(default_factory=set)  # roots that nobody else can change before this transaction ends
 
@@ -81,14 +88,32 @@ class Picture:
             self.held |= missing
         return bool(missing)
 
-    def widen_visit(self, visit_id: str, device_id: str | None, occurred_at: int) -> None:
-        """Let the visit cover `occurred_at`."""
+    def widen_visit(self, visit_id: str, device_id: str | None, leaf: str | None, occurred_at: int) -> None:
+        """Let the visit cover `occurred_at`, at which `leaf` spoke."""
         span = self.spans.get(visit_id)
+        known = self.visits.get(visit_id)
+        is_new = known is None or occurred_at < known.started_at or leaf not in known.leaves
         if span is None:
-            self.spans[visit_id] = VisitSpan(visit_id, device_id, occurred_at, occurred_at)
+            agent = self.user_agent if known is None else ""
+            self.spans[visit_id] = VisitSpan(visit_id, device_id, occurred_at, occurred_at, self.arrived_at, agent)
         elif not span.started_at <= occurred_at <= span.last_event_at:
             start, end = min(span.started_at, occurred_at), max(span.last_event_at, occurred_at)
-            self.spans[visit_id] = VisitSpan(visit_id, span.device_id or device_id, start, end)
+            self.spans[visit_id] = VisitSpan(
+                visit_id, span.device_id or device_id, start, end, span.arrived_at, span.user_agent
+            )
+        if is_new:
+            self._begin_visit(visit_id, known, leaf, occurred_at)
+
+    def _begin_visit(self, visit_id: str, known: KnownVisit | None, leaf: str | None, occurred_at: int) -> None:
+        if known is None:
+            known = self.visits[visit_id] = KnownVisit(occurred_at, set())
+            self.beginning[visit_id] = None
+        elif occurred_at < known.started_at:
+            known.started_at = occurred_at
+            self.beginning[visit_id] = None
+        if leaf is not None and leaf not in known.leaves:
+            self.speakers.append((visit_id, leaf))
+        known.leaves.add(leaf)
 
     def flush(self) -> None:
         """Write everything collected so far."""
@@ -105,6 +130,7 @@ class Picture:
         """Write what the rules look up: profiles, devices, UIDs and bindings."""
         conn, site_id = self.conn, self.site.site_id
         profiles.insert_profiles(conn, site_id, self.new_profiles)
+        self.newborn.update(profile_id for profile_id, _ in self.new_profiles)
         if self.new_profiles and can_meet(conn):
             self.held.update(profile_id for profile_id, _ in self.new_profiles)
         devices.upsert_devices(conn, site_id, list(self.changed_devices.values()))
@@ -119,3 +145,5 @@ class Picture:
         """Write the spans of visits."""
         visits.upsert_visits(self.conn, self.site.site_id, list(self.spans.values()))
         self.spans.clear()
+        visits.insert_visit_profiles(self.conn, self.site.site_id, self.speakers)
+        self.speakers.clear()

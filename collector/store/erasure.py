@@ -20,6 +20,7 @@ from collector.store.schema import (
     boundaries,
     claims,
     consents,
+    contacts,
     devices,
     events,
     id_text,
@@ -32,15 +33,31 @@ from collector.store.schema import (
     traits,
     uids,
     user_identifications,
+    visit_profiles,
     visits,
 )
 from collector.store.traces import (
     erase_naming_claims,
     erase_naming_events,
+    erase_naming_history,
     erase_naming_quarantine,
     fetch_alone,
 )
-from collector.store.visits import fetch_markers, save_fold
+from collector.store.visits import fetch_markers, hold_visit, save_fold
+
+THEIRS = (  # by leaf
+    events,
+    user_identifications,
+    sessions,
+    contacts,
+    visit_profiles,
+    traits,
+    claims,
+    retirements,
+    identifiers,
+    bindings,
+    profiles,
+)
 
 
 def _tombstones(site: Slot, *hashes: Slot) -> Select[Any]:
@@ -110,8 +127,8 @@ def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, 
     claimants, folded = erase_naming_claims(conn, site_id, leaves, named)
     marked = user_identifications.c.visit_id
     folded |= set(conn.scalars(select(marked).where(_of(user_identifications, site_id, leaves)))) - {None}
-    erased = {}
-    for table in (events, user_identifications, sessions, traits, claims, retirements, identifiers, bindings, profiles):
+    erased = erase_naming_history(conn, site_id, leaves, named)
+    for table in THEIRS:
         erased[str(table.name)] = conn.execute(delete(table).where(_of(table, site_id, leaves))).rowcount
     erased["events"] += erase_naming_events(conn, site_id, claimants, spoken, mentions)
     for table in (consents, uids):
@@ -124,7 +141,13 @@ def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, 
     erased |= _forget_devices(conn, site_id, alone, spoken)
     erased["quarantine"] = erase_naming_quarantine(conn, site_id, alone, leaves, mentions)
     for visit_id in folded:  # those that are left: somebody else was in them too
-        save_fold(conn, site_id, visit_id, *fold_visit(fetch_markers(conn, site_id, visit_id)))
+        save_fold(
+            conn,
+            site_id,
+            visit_id,
+            hold_visit(conn, site_id, visit_id),
+            fold_visit(fetch_markers(conn, site_id, visit_id)),
+        )
     return erased
 
 

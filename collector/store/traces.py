@@ -9,7 +9,16 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, o
 
 from collector.domain.mention import Mentions
 from collector.store.quarantine import walk_quarantine
-from collector.store.schema import claims, events, identifiers, quarantine, user_identifications
+from collector.store.schema import (
+    claims,
+    events,
+    identifiers,
+    identities,
+    interactions,
+    quarantine,
+    user_identifications,
+    visit_profiles,
+)
 
 Named = Collection[tuple[str, str]]  # (kind, value) as stored
 ROWS_AT_ONCE = 1000
@@ -43,6 +52,36 @@ def erase_naming_claims(
     conn.execute(delete(claims).where(by_claim))
     conn.execute(delete(table).where(by_hint))
     return claimants | {leaf for leaf, _ in hints}, {visit_id for _, visit_id in hints if visit_id is not None}
+
+
+def erase_naming_history(conn: Connection, site_id: int, leaves: Sequence[str], named: Named) -> dict[str, int]:
+    """Delete the person's identities, and the interactions in visits of theirs; rows by table.
+
+    It looks at their own rows, which go afterwards.
+    """
+    marked = user_identifications.c
+    theirs = (marked.site_id == site_id, marked.profile_id.in_(leaves), marked.identity_id.is_not(None))
+    said = set(conn.scalars(select(marked.identity_id).where(*theirs))) - _said_by_others(conn, site_id, leaves)
+    said |= {value for _, value in named}
+    spoken = select(visit_profiles.c.visit_id).where(
+        visit_profiles.c.site_id == site_id, visit_profiles.c.profile_id.in_(leaves)
+    )
+    doomed = {
+        identities: identities.c.identity_id.in_(said),
+        interactions: interactions.c.visit_id.in_(spoken),
+    }
+    return {
+        str(table.name): conn.execute(delete(table).where(table.c.site_id == site_id, which)).rowcount
+        for table, which in doomed.items()
+    }
+
+
+def _said_by_others(conn: Connection, site_id: int, leaves: Sequence[str]) -> set[str]:
+    """Identities that the leaves named and somebody else named too: a hint may be about anybody."""
+    mine, other = user_identifications, user_identifications.alias("other")
+    same = (other.c.site_id == site_id, other.c.identity_id == mine.c.identity_id, other.c.profile_id.not_in(leaves))
+    named = (mine.c.site_id == site_id, mine.c.profile_id.in_(leaves), mine.c.identity_id.is_not(None))
+    return set(conn.scalars(select(mine.c.identity_id).where(*named, select(other.c.event_id).where(*same).exists())))
 
 
 def erase_naming_events(

@@ -1,27 +1,45 @@
-"""Visits and sessions, and the events that move a visit from state to state."""
+"""Visits with their sessions and contacts, and the events that move a visit from state to state."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, delete, insert, or_, select, update
 
-from collector.domain.visit import Marker, MarkerKind, Session, State
+from collector.domain.recognition import Moment
+from collector.domain.visit import Contact, Folded, Marker, MarkerKind, Session, State
 from collector.store.dialect import greater, insert_on_conflict, insert_or_ignore, lesser
 from collector.store.prepared import Slot, fetch, run, write_rows
-from collector.store.schema import id_bytes, sessions, user_identifications, visits
+from collector.store.schema import (
+    contacts,
+    events,
+    id_bytes,
+    identities,
+    sessions,
+    user_agents,
+    user_identifications,
+    visit_profiles,
+    visits,
+)
 
 
 class VisitSpan(Struct, frozen=True, gc=False):
-    """What the events of one group say about one visit: when they occurred, ms."""
+    """What the events of one group say about one visit: when they occurred and when the first of them came, ms.
+
+    `user_agent` is "" where it is not known or does not matter, because the visit is stored already.
+    """
 
     visit_id: str
     device_id: str | None
     started_at: int
     last_event_at: int
+    arrived_at: int
+    user_agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +51,12 @@ class UserIdentification:
     device_id: str | None
     uid: str | None
     cid: str | None
+
+
+@lru_cache(maxsize=4096)
+def user_agent_id(text: str) -> bytes:
+    """The id of a user agent: the same wherever and whenever it is met."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def _upsert_visits(dialect: Dialect) -> Insert:
@@ -51,6 +75,9 @@ def _upsert_visits(dialect: Dialect) -> Insert:
 
 def upsert_visits(conn: Connection, site_id: int, spans: Sequence[VisitSpan]) -> None:
     """Widen visits to cover `spans`; late and repeated events commute."""
+    agents = {span.user_agent for span in spans} - {""}
+    if agents:
+        write_rows(conn, _insert_user_agent, [(site_id, user_agent_id(text), text) for text in agents])
     write_rows(
         conn,
         _upsert_visits,
@@ -61,11 +88,28 @@ def upsert_visits(conn: Connection, site_id: int, spans: Sequence[VisitSpan]) ->
                 id_bytes(span.device_id) if span.device_id else None,
                 span.started_at,
                 span.last_event_at,
+                span.arrived_at,
+                user_agent_id(span.user_agent) if span.user_agent else None,
                 State.ANONYMOUS,
+                None,
             )
             for span in spans
         ],
     )
+
+
+def _insert_user_agent(dialect: Dialect) -> Insert:
+    return insert_or_ignore(dialect, user_agents)
+
+
+def _insert_visit_profile(dialect: Dialect) -> Insert:
+    return insert_or_ignore(dialect, visit_profiles)
+
+
+def insert_visit_profiles(conn: Connection, site_id: int, pairs: Sequence[tuple[str, str]]) -> None:
+    """Note which leaves spoke in which visits: (visit, leaf)."""
+    rows = [(site_id, id_bytes(leaf), id_bytes(visit_id)) for visit_id, leaf in pairs]
+    write_rows(conn, _insert_visit_profile, rows)
 
 
 def _insert_user_identification(dialect: Dialect) -> Insert:
@@ -94,35 +138,94 @@ def fetch_markers(conn: Connection, site_id: int, visit_id: str) -> list[Marker]
     return [Marker(event_id, MarkerKind(kind), *rest) for event_id, kind, *rest in rows]
 
 
+def _insert_identity(dialect: Dialect) -> Insert:
+    statement = insert_on_conflict(dialect, identities)
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=[identities.c.site_id, identities.c.identity_id],
+        set_={
+            "first_at": lesser(dialect, identities.c.first_at, new.first_at),
+            "last_at": greater(dialect, identities.c.last_at, new.last_at),
+        },
+    )
+
+
+def upsert_identity(conn: Connection, site_id: int, identity_id: str, occurred_at: int, now: int) -> None:
+    """Remember an identity that a sign-in or a hint named."""
+    write_rows(conn, _insert_identity, [(site_id, identity_id, occurred_at, occurred_at, now)])
+
+
+def fetch_assumption(conn: Connection, site_id: int, visit_id: str) -> str | None:
+    """Of whom a visit is assumed to be, None for nobody."""
+    rows = fetch(conn, _assumption, site_id, visit_id)
+    return rows[0][0] if rows else None
+
+
+def _assumption(site: Slot, visit: Slot) -> Select[Any]:
+    table = user_identifications  # an assumption is marked under the id of its visit
+    return select(table.c.identity_id).where(table.c.site_id == site, table.c.event_id == visit)
+
+
+def _delete_marker(site: Slot, event: Slot) -> Delete:
+    table = user_identifications
+    return delete(table).where(table.c.site_id == site, table.c.event_id == event)
+
+
+def delete_marker(conn: Connection, site_id: int, event_id: str) -> None:
+    """Forget a marker that turned out to be none."""
+    run(conn, _delete_marker, site_id, event_id)
+
+
 def _delete_sessions(site: Slot, visit: Slot) -> Delete:
     return delete(sessions).where(sessions.c.site_id == site, sessions.c.visit_id == visit)
 
 
-def _set_state(state: Slot, site: Slot, visit: Slot) -> Update:
-    return update(visits).where(visits.c.site_id == site, visits.c.visit_id == visit).values(state=state)
+def _delete_contacts(site: Slot, visit: Slot) -> Delete:
+    return delete(contacts).where(contacts.c.site_id == site, contacts.c.visit_id == visit)
+
+
+def _set_state(state: Slot, identity: Slot, site: Slot, visit: Slot) -> Update:
+    mine = (visits.c.site_id == site, visits.c.visit_id == visit)
+    return update(visits).where(*mine).values(state=state, identity_id=identity)
 
 
 def _insert_sessions(_: Dialect) -> Insert:
     return insert(sessions)
 
 
-def save_fold(conn: Connection, site_id: int, visit_id: str, state: State, folded: Sequence[Session]) -> None:
-    """Replace the state and the sessions of a visit by what its markers fold to."""
+def _insert_contacts(_: Dialect) -> Insert:
+    return insert(contacts)
+
+
+def save_fold(conn: Connection, site_id: int, visit_id: str, device_id: str | None, folded: Folded) -> None:
+    """Replace the state, the sessions and the contacts of a visit by what its markers fold to."""
     run(conn, _delete_sessions, site_id, visit_id)
-    run(conn, _set_state, state, site_id, visit_id)
-    rows = [
-        (
-            site_id,
-            id_bytes(session.session_id),
-            id_bytes(visit_id),
-            id_bytes(session.profile_id),
-            session.identity_id,
-            session.started_at,
-            session.ended_at,
-        )
-        for session in folded
-    ]
-    write_rows(conn, _insert_sessions, rows)
+    run(conn, _delete_contacts, site_id, visit_id)
+    run(conn, _set_state, folded.state, folded.identity_id, site_id, visit_id)
+    write_rows(conn, _insert_sessions, [_session_row(site_id, visit_id, session) for session in folded.sessions])
+    device = id_bytes(device_id) if device_id else None
+    rows = [_contact_row(site_id, visit_id, device, contact) for contact in folded.contacts]
+    write_rows(conn, _insert_contacts, rows)
+
+
+def _session_row(site_id: int, visit_id: str, session: Session) -> tuple[object, ...]:
+    return (
+        site_id,
+        id_bytes(session.session_id),
+        id_bytes(visit_id),
+        id_bytes(session.profile_id),
+        session.identity_id,
+        session.started_at,
+        session.ended_at,
+        *session.since,
+        *(session.until or (None, None)),
+    )
+
+
+def _contact_row(site_id: int, visit_id: str, device: bytes | None, contact: Contact) -> tuple[object, ...]:
+    session_id = id_bytes(contact.session_id) if contact.session_id else None
+    ids = (id_bytes(contact.contact_id), id_bytes(visit_id), device, session_id, id_bytes(contact.profile_id))
+    return (site_id, *ids, contact.identity_id, contact.occurred_at)
 
 
 def fetch_visit(conn: Connection, site_id: int, visit_id: str) -> tuple[State, list[Session]] | None:
@@ -130,15 +233,78 @@ def fetch_visit(conn: Connection, site_id: int, visit_id: str) -> tuple[State, l
     state = conn.scalar(select(visits.c.state).where(visits.c.site_id == site_id, visits.c.visit_id == visit_id))
     if state is None:
         return None
+    return State(state), fetch_sessions(conn, site_id, visit_id)
+
+
+def fetch_sessions(conn: Connection, site_id: int, visit_id: str) -> list[Session]:
+    """The sessions of a visit in order."""
     rows = conn.execute(
-        select(
-            sessions.c.session_id,
-            sessions.c.identity_id,
-            sessions.c.profile_id,
-            sessions.c.started_at,
-            sessions.c.ended_at,
-        )
+        select(sessions)
         .where(sessions.c.site_id == site_id, sessions.c.visit_id == visit_id)
-        .order_by(sessions.c.started_at, sessions.c.session_id)
+        .order_by(sessions.c.since_at, sessions.c.since_seq)
     )
-    return State(state), [Session(*row) for row in rows]
+    return [
+        Session(
+            row.session_id,
+            row.identity_id,
+            row.profile_id,
+            row.started_at,
+            row.ended_at,
+            Moment(row.since_at, row.since_seq),
+            None if row.until_at is None else Moment(row.until_at, row.until_seq),
+        )
+        for row in rows
+    ]
+
+
+def _beginning(site: Slot, visit: Slot) -> Select[Any]:
+    columns = (events.c.profile_id, events.c.tracked_at, events.c.seq)
+    mine = (events.c.site_id == site, events.c.visit_id == visit, events.c.profile_id.is_not(None))
+    return select(*columns).where(*mine).order_by(events.c.occurred_at, events.c.row_id).limit(1)
+
+
+def fetch_beginning(conn: Connection, site_id: int, visit_id: str) -> tuple[str, Moment] | None:
+    """Who spoke first in a visit (the leaf), and when on the browser's clock; None without an event of a visitor."""
+    rows = fetch(conn, _beginning, site_id, visit_id)
+    return (rows[0][0], Moment(*rows[0][1:])) if rows else None
+
+
+def _visits_after(site: Slot, device: Slot, after: Slot) -> Select[Any]:
+    mine = (visits.c.site_id == site, visits.c.device_id == device, visits.c.started_at > after)
+    return select(visits.c.visit_id).where(*mine)
+
+
+def fetch_visits_after(conn: Connection, site_id: int, device_id: str, after: int) -> list[str]:
+    """The visits of a device that began after `after` (ms)."""
+    return [visit_id for (visit_id,) in fetch(conn, _visits_after, site_id, device_id, after)]
+
+
+def _device(site: Slot, visit: Slot) -> Select[Any]:
+    return select(visits.c.device_id).where(visits.c.site_id == site, visits.c.visit_id == visit).with_for_update()
+
+
+def hold_visit(conn: Connection, site_id: int, visit_id: str) -> str | None:
+    """The device of a visit, which nobody else folds before this transaction ends."""
+    rows = fetch(conn, _device, site_id, visit_id)
+    return rows[0][0] if rows else None
+
+
+def fetch_identity_of(conn: Connection, site_id: int, visit_id: str) -> str | None:
+    """Whom the state of a visit is about, None for nobody."""
+    mine = (visits.c.site_id == site_id, visits.c.visit_id == visit_id)
+    identity_id: str | None = conn.scalar(select(visits.c.identity_id).where(*mine))
+    return identity_id
+
+
+def _near(site: Slot, leaf: Slot, since: Slot, until: Slot) -> Select[Any]:
+    spoken = visit_profiles.c
+    pairs = (spoken.site_id == visits.c.site_id, spoken.visit_id == visits.c.visit_id)
+    mine = (spoken.site_id == site, spoken.profile_id == leaf)
+    reaching = (visits.c.last_event_at >= since, visits.c.started_at <= until)
+    columns = (visits.c.visit_id, visits.c.started_at, visits.c.last_event_at)
+    return select(*columns).join(visit_profiles, *[pairs[0] & pairs[1]]).where(*mine, *reaching)
+
+
+def fetch_visits_near(conn: Connection, site_id: int, leaf: str, since: int, until: int) -> list[tuple[str, int, int]]:
+    """The visits in which a leaf spoke that touch a stretch of time (ms): (visit, start, last event)."""
+    return [(row[0], row[1], row[2]) for row in fetch(conn, _near, site_id, leaf, since, until)]

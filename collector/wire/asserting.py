@@ -6,6 +6,7 @@ What is said is passed on as sent; cleaning it (R1) and believing it are for the
 from __future__ import annotations
 
 from collector.domain.event import Assertion
+from collector.wire.ids import parse_id
 from collector.wire.sent import Sent
 from collector.wire.warnings import CONFLICTING_IDENTIFIERS, IDENTIFY_TYPE_NOT_EXACT
 
@@ -49,9 +50,10 @@ def read_assertion(event: Sent, always: bool = False) -> tuple[Assertion | None,
         cid, email = None, _text(event.email or None)
         if email is None:
             return None, ()
-    if cid is None and email is None and not traits:
+    visit_id = parse_id((event.extra or {}).get("visit_id")) if is_hint else None
+    if cid is None and email is None and not traits and visit_id is None:
         return None, ()
-    return Assertion(cid, email, traits, is_hint), ()
+    return Assertion(cid, email, traits, is_hint, visit_id=visit_id), ()
 
 
 def _text(value: object) -> str | None:
