@@ -154,6 +154,8 @@ def _stay(folded: Folded, _marker: Marker) -> Folded:
 
 
 def _assume(folded: Folded, marker: Marker) -> Folded:
+    if folded != Folded():
+        return folded
     return replace(folded, state=State.WM_RECOGNIZED, identity_id=marker.identity_id)
 
 

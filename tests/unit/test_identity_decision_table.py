@@ -166,18 +166,18 @@ def test_row_17_reset_begins_another_person() -> None:
     found = recognise(uid, "reset", Device("device", "older", 1_000, 1_000), contact_id="P", fresh_profile_id="N")
     assert (found.profile_id, found.is_new) == ("N", True)
     signed_in = Marker("1", MarkerKind.SIGN_IN, 1_000, 1, 1_000, "P", "x")
-    state, sessions = fold_visit([signed_in, Marker(uid, MarkerKind.RESET, 5_000, -1, 5_000, "N")])
-    assert state is State.ANONYMOUS
-    assert [session.ended_at for session in sessions] == [5_000]
+    folded = fold_visit([signed_in, Marker(uid, MarkerKind.RESET, 5_000, -1, 5_000, "N")])
+    assert folded.state is State.ANONYMOUS
+    assert [session.ended_at for session in folded.sessions] == [5_000]
 
 
 def test_row_18_sign_out_keeps_the_person() -> None:
     signed_in = Marker("1", MarkerKind.SIGN_IN, 1_000, 1, 1_000, "P", "x")
-    state, sessions = fold_visit([signed_in, Marker("2", MarkerKind.SIGN_OUT, 2_000, 2, 2_000, "P")])
-    assert state is State.RECOGNIZED
-    assert [(session.identity_id, session.ended_at) for session in sessions] == [("x", 2_000)]
+    folded = fold_visit([signed_in, Marker("2", MarkerKind.SIGN_OUT, 2_000, 2, 2_000, "P")])
+    assert folded.state is State.RECOGNIZED
+    assert [(session.identity_id, session.ended_at) for session in folded.sessions] == [("x", 2_000)]
 
 
 def test_row_19_user_info_is_only_a_hint() -> None:
-    state, sessions = fold_visit([Marker("1", MarkerKind.USER_INFO, 1_000, 1, 1_000, "P", E)])
-    assert (state, sessions) == (State.RECOGNIZED, [])
+    folded = fold_visit([Marker("1", MarkerKind.USER_INFO, 1_000, 1, 1_000, "P", E)])
+    assert (folded.state, folded.identity_id, folded.sessions) == (State.RECOGNIZED, E, ())

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.domain.event import Event, UidOrigin
-from collector.domain.visit import Marker, MarkerKind, Session, State, fold_visit, marker_kind
+from collector.domain.recognition import Moment
+from collector.domain.visit import (
+    Contact,
+    Marker,
+    MarkerKind,
+    Session,
+    State,
+    fold_visit,
+    is_assumed,
+    marker_kind,
+    session_at,
+)
 
 SIGN_IN, SIGN_OUT, INFO = MarkerKind.SIGN_IN, MarkerKind.SIGN_OUT, MarkerKind.USER_INFO
-RESET, ASSERTION = MarkerKind.RESET, MarkerKind.ASSERTION
+RESET, ASSERTION, ASSUMPTION = MarkerKind.RESET, MarkerKind.ASSERTION, MarkerKind.ASSUMPTION
+CONFIRMATION, DISMISSAL = MarkerKind.CONFIRMATION, MarkerKind.DISMISSAL
 
 
 def at(time: int, kind: MarkerKind, identity: str | None = None, seq: int = 0) -> Marker:
@@ -19,82 +32,137 @@ def at(time: int, kind: MarkerKind, identity: str | None = None, seq: int = 0) -
     return Marker(f"event-{time}-{seq}", kind, time, seq, time + 5, f"profile-{identity}", identity)
 
 
-def test_visit_without_markers_is_anonymous() -> None:
-    assert fold_visit([]) == (State.ANONYMOUS, [])
+# How a visit comes into each state, and what each event then makes of it (spec/visits-and-history.md, States):
+# (state, whom it is about, sessions as (identity, is it open?), contacts as (identity, in a session?)).
+BEFORE = {
+    "Anonymous": [],
+    "WM-Recognized": [at(0, ASSUMPTION, "a")],
+    "Recognized": [at(1, INFO, "a")],
+    "Authenticated": [at(1, SIGN_IN, "a")],
+    "signed out": [at(1, SIGN_IN, "a"), at(2, SIGN_OUT)],
+}
+OPEN_A, CLOSED_A, OPEN_B = ("a", True), ("a", False), ("b", True)
+IN_A, IN_B, BY_A, BY_B = ("a", True), ("b", True), ("a", False), ("b", False)
+ANON, WM, KNOWN, AUTH = State.ANONYMOUS, State.WM_RECOGNIZED, State.RECOGNIZED, State.AUTHENTICATED
+Expected = tuple[State, str | None, list[tuple[str, bool]], list[tuple[str, bool]]]
+TABLE: list[tuple[str, Marker | None, Expected]] = [
+    ("Anonymous", None, (ANON, None, [], [])),
+    ("Anonymous", at(9, SIGN_IN, "a"), (AUTH, "a", [OPEN_A], [IN_A])),
+    ("Anonymous", at(9, SIGN_OUT), (ANON, None, [], [])),
+    ("Anonymous", at(9, INFO, "a"), (KNOWN, "a", [], [BY_A])),
+    ("Anonymous", at(9, INFO), (ANON, None, [], [])),
+    ("Anonymous", at(9, RESET), (ANON, None, [], [])),
+    ("Anonymous", at(9, SIGN_IN), (ANON, None, [], [])),
+    ("Anonymous", at(9, ASSERTION, "a"), (ANON, None, [], [])),
+    ("Anonymous", at(9, CONFIRMATION, "a"), (KNOWN, "a", [], [BY_A])),
+    ("Anonymous", at(9, DISMISSAL, "a"), (ANON, None, [], [])),
+    ("WM-Recognized", None, (WM, "a", [], [])),
+    ("WM-Recognized", at(9, SIGN_IN, "a"), (AUTH, "a", [OPEN_A], [IN_A])),
+    ("WM-Recognized", at(9, SIGN_IN, "b"), (AUTH, "b", [OPEN_B], [IN_B])),
+    ("WM-Recognized", at(9, SIGN_OUT), (WM, "a", [], [])),
+    ("WM-Recognized", at(9, INFO, "b"), (KNOWN, "b", [], [BY_B])),
+    ("WM-Recognized", at(9, RESET), (ANON, None, [], [])),
+    ("WM-Recognized", at(9, CONFIRMATION, "a"), (KNOWN, "a", [], [BY_A])),
+    ("WM-Recognized", at(9, DISMISSAL, "a"), (ANON, None, [], [])),
+    ("WM-Recognized", at(9, DISMISSAL, "b"), (WM, "a", [], [])),
+    ("Recognized", None, (KNOWN, "a", [], [BY_A])),
+    ("Recognized", at(9, SIGN_IN, "b"), (AUTH, "b", [OPEN_B], [BY_A, IN_B])),
+    ("Recognized", at(9, SIGN_OUT), (KNOWN, "a", [], [BY_A])),
+    ("Recognized", at(9, INFO, "a"), (KNOWN, "a", [], [BY_A])),
+    ("Recognized", at(9, INFO, "b"), (KNOWN, "b", [], [BY_A, BY_B])),
+    ("Recognized", at(9, RESET), (ANON, None, [], [BY_A])),
+    ("Recognized", at(9, CONFIRMATION, "a"), (KNOWN, "a", [], [BY_A])),
+    ("Recognized", at(9, DISMISSAL, "a"), (ANON, None, [], [])),
+    ("Authenticated", None, (AUTH, "a", [OPEN_A], [IN_A])),
+    ("Authenticated", at(9, SIGN_IN, "a"), (AUTH, "a", [OPEN_A], [IN_A])),
+    ("Authenticated", at(9, SIGN_IN, "b"), (AUTH, "b", [CLOSED_A, OPEN_B], [IN_A, IN_B])),
+    ("Authenticated", at(9, SIGN_IN), (AUTH, "a", [OPEN_A], [IN_A])),
+    ("Authenticated", at(9, SIGN_OUT), (KNOWN, "a", [CLOSED_A], [IN_A])),
+    ("Authenticated", at(9, INFO, "a"), (AUTH, "a", [OPEN_A], [IN_A])),
+    ("Authenticated", at(9, INFO, "b"), (AUTH, "a", [OPEN_A], [IN_A])),
+    ("Authenticated", at(9, RESET), (ANON, None, [CLOSED_A], [IN_A])),
+    ("Authenticated", at(9, CONFIRMATION, "b"), (AUTH, "a", [OPEN_A], [IN_A])),
+    ("Authenticated", at(9, DISMISSAL, "a"), (AUTH, "a", [OPEN_A], [IN_A])),
+    ("Authenticated", at(0, ASSUMPTION, "b"), (AUTH, "a", [OPEN_A], [IN_A])),
+    ("signed out", None, (KNOWN, "a", [CLOSED_A], [IN_A])),
+    ("signed out", at(9, SIGN_IN, "a"), (AUTH, "a", [CLOSED_A, OPEN_A], [IN_A, IN_A])),
+    ("signed out", at(9, SIGN_IN, "b"), (AUTH, "b", [CLOSED_A, OPEN_B], [IN_A, IN_B])),
+    ("signed out", at(9, INFO, "b"), (KNOWN, "b", [CLOSED_A], [IN_A, BY_B])),
+    ("signed out", at(9, RESET), (ANON, None, [CLOSED_A], [IN_A])),
+    ("signed out", at(9, DISMISSAL, "a"), (ANON, None, [CLOSED_A], [IN_A])),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "expected"),
+    TABLE,
+    ids=[f"{b}-{e.kind if e else ''}-{e.identity_id if e else ''}" for b, e, _ in TABLE],
+)
+def test_state_table(
+    before: str,
+    event: Marker | None,
+    expected: tuple[State, str | None, list[tuple[str, bool]], list[tuple[str, bool]]],
+) -> None:
+    folded = fold_visit([*BEFORE[before], *([event] if event else [])])
+    sessions = [(session.identity_id, session.is_open) for session in folded.sessions]
+    contacts = [(contact.identity_id, contact.session_id is not None) for contact in folded.contacts]
+    assert (folded.state, folded.identity_id, sessions, contacts) == expected
+
+
+def test_every_kind_of_marker_is_in_the_table() -> None:
+    assert {event.kind for _, event, _ in TABLE if event} == set(MarkerKind)
 
 
 def test_sign_in_opens_a_session_named_by_its_event() -> None:
-    state, sessions = fold_visit([at(1, SIGN_IN, "x")])
-    assert state is State.AUTHENTICATED
-    assert sessions == [Session("event-1-0", "x", "profile-x", started_at=6, ended_at=None)]
+    folded = fold_visit([at(1, SIGN_IN, "x", seq=3)])
+    assert folded.sessions == (Session("event-1-3", "x", "profile-x", 6, None, Moment(1, 3), None),)
+    assert folded.contacts == (Contact("event-1-3", "x", "profile-x", "event-1-3", 6),)
 
 
-def test_same_customer_again_keeps_the_session() -> None:
-    assert fold_visit([at(1, SIGN_IN, "x"), at(2, SIGN_IN, "x")])[1] == fold_visit([at(1, SIGN_IN, "x")])[1]
+def test_a_session_ends_where_the_next_one_begins() -> None:
+    first, second = fold_visit([at(1, SIGN_IN, "x"), at(2, SIGN_IN, "y", seq=4)]).sessions
+    assert (first.ended_at, first.until) == (second.started_at, second.since) == (7, Moment(2, 4))
 
 
-def test_another_customer_closes_the_session_and_opens_one() -> None:
-    state, sessions = fold_visit([at(1, SIGN_IN, "x"), at(2, SIGN_IN, "y")])
-    assert state is State.AUTHENTICATED
-    assert [(s.identity_id, s.started_at, s.ended_at) for s in sessions] == [("x", 6, 7), ("y", 7, None)]
+def test_events_are_inside_a_session_from_its_sign_in_to_before_its_end() -> None:
+    sessions = fold_visit([at(1, SIGN_IN, "x", seq=2), at(5, SIGN_OUT, seq=9)]).sessions
+    inside = {moment: session_at(sessions, moment) is not None for moment in MOMENTS}
+    assert inside == dict(zip(MOMENTS, [False, True, True, False, False], strict=True))
 
 
-def test_sign_out_leaves_the_visitor_recognized() -> None:
-    state, sessions = fold_visit([at(1, SIGN_IN, "x"), at(2, SIGN_OUT)])
-    assert state is State.RECOGNIZED
-    assert [s.ended_at for s in sessions] == [7]
+MOMENTS = [Moment(1, 1), Moment(1, 2), Moment(5, 8), Moment(5, 9), Moment(6, 0)]
 
 
-def test_sign_out_without_a_session_changes_nothing() -> None:
-    assert fold_visit([at(1, SIGN_OUT)]) == (State.ANONYMOUS, [])
-    assert fold_visit([at(1, INFO, "x"), at(2, SIGN_OUT)]) == (State.RECOGNIZED, [])
-    assert fold_visit([at(1, SIGN_IN, "x"), at(2, RESET), at(3, SIGN_OUT)])[0] is State.ANONYMOUS
-
-
-def test_signing_in_again_after_signing_out_opens_another_session() -> None:
-    _, sessions = fold_visit([at(1, SIGN_IN, "x"), at(2, SIGN_OUT), at(3, SIGN_IN, "x")])
-    assert [(s.started_at, s.ended_at) for s in sessions] == [(6, 7), (8, None)]
-
-
-def test_user_info_makes_an_anonymous_visitor_recognized() -> None:
-    assert fold_visit([at(1, INFO, "x")]) == (State.RECOGNIZED, [])
-
-
-def test_user_info_without_an_identity_says_nothing() -> None:
-    assert fold_visit([at(1, INFO)]) == (State.ANONYMOUS, [])
-
-
-def test_user_info_while_signed_in_changes_no_state() -> None:
-    state, sessions = fold_visit([at(1, SIGN_IN, "x"), at(2, INFO, "y")])
-    assert state is State.AUTHENTICATED
-    assert [(s.identity_id, s.ended_at) for s in sessions] == [("x", None)]
-
-
-def test_reset_makes_the_visitor_anonymous_from_any_state() -> None:
-    for before in ([], [at(1, INFO, "x")], [at(1, SIGN_IN, "x")], [at(1, SIGN_IN, "x"), at(2, SIGN_OUT)]):
-        state, sessions = fold_visit([*before, at(9, RESET)])
-        assert state is State.ANONYMOUS
-        assert all(session.ended_at is not None for session in sessions)
-
-
-def test_sign_in_that_said_nothing_usable_opens_no_session() -> None:
-    assert fold_visit([at(1, SIGN_IN)]) == (State.ANONYMOUS, [])
-    assert fold_visit([at(1, SIGN_IN, "x"), at(2, SIGN_IN)])[1] == fold_visit([at(1, SIGN_IN, "x")])[1]
-
-
-def test_another_assertion_moves_no_state() -> None:
-    assert fold_visit([at(1, ASSERTION, "x")]) == (State.ANONYMOUS, [])
+@pytest.mark.parametrize(
+    ("first_named", "is_shared", "expected"),
+    [
+        (None, False, True),
+        (99, False, True),
+        (100, False, False),
+        (500, False, False),
+        (99, True, False),
+        (None, True, False),
+    ],
+)
+def test_a_visit_is_assumed_to_be_the_customers_who_was_known_before_it(
+    first_named: int | None, is_shared: bool, expected: bool
+) -> None:
+    assert is_assumed(Moment(100, 7), first_named, is_shared=is_shared) is expected
 
 
 def test_counter_orders_markers_of_one_millisecond() -> None:
-    state, sessions = fold_visit([at(1, SIGN_OUT, seq=2), at(1, SIGN_IN, "x", seq=1)])
-    assert state is State.RECOGNIZED
-    assert len(sessions) == 1
+    folded = fold_visit([at(1, SIGN_OUT, seq=2), at(1, SIGN_IN, "x", seq=1)])
+    assert (folded.state, len(folded.sessions)) == (State.RECOGNIZED, 1)
 
 
+LATER_KINDS = sorted(set(MarkerKind) - {ASSUMPTION})
 MARKERS = st.lists(
     st.builds(
-        at, st.integers(0, 9), st.sampled_from(MarkerKind), st.sampled_from([None, "x", "y"]), st.integers(0, 99)
+        at,
+        st.integers(1, 9),
+        st.sampled_from(LATER_KINDS),
+        st.sampled_from([None, "x", "y"]),
+        st.integers(0, 99),
     ),
     unique_by=lambda marker: marker.event_id,
     max_size=8,
@@ -108,8 +176,11 @@ def test_order_of_arrival_does_not_matter(markers: list[Marker], data: st.DataOb
 
 @given(MARKERS)
 def test_sessions_follow_each_other_and_only_an_authenticated_visit_has_one_open(markers: list[Marker]) -> None:
-    state, sessions = fold_visit(markers)
-    assert [s.ended_at for s in sessions if s.ended_at is None] == ([None] if state is State.AUTHENTICATED else [])
+    folded = fold_visit(markers)
+    sessions = folded.sessions
+    assert [s.is_open for s in sessions if s.is_open] == [True] * (folded.state is State.AUTHENTICATED)
+    assert (folded.identity_id is None) == (folded.state is State.ANONYMOUS)
+    assert {c.session_id for c in folded.contacts if c.session_id} == {s.session_id for s in sessions}
     assert all(s.ended_at is None or s.started_at <= s.ended_at for s in sessions)
     for earlier, later in pairwise(sessions):
         assert earlier.ended_at is not None
