@@ -132,15 +132,6 @@ def open_session(folded: Folded) -> Session | None:
     return folded.sessions[-1] if folded.sessions and folded.sessions[-1].is_open else None
 
 
-def is_assumed(start: Moment, first_named: int | None, *, is_shared: bool) -> bool:
-    """Whether a visit that began at `start` is held to be the customer's whom its profile belongs to (WM-Recognized).
-
-    `first_named` is when that customer was first named on this device, on its clock; None if that happened elsewhere.
-    Who is named only later was not known yet; on a shared device (R13) nobody is assumed.
-    """
-    return not is_shared and (first_named is None or first_named < start.at)
-
-
 def session_at(sessions: Iterable[Session], moment: Moment) -> Session | None:
     """The session of a visit that an event at `moment` is inside of."""
     for session in sessions:

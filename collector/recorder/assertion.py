@@ -25,11 +25,12 @@ from collector.domain.decision import (
 from collector.domain.event import Assertion, Event, Trust
 from collector.domain.identifiers import Clean
 from collector.domain.identity import back_fill_late_uid, decide
-from collector.domain.recognition import DAY_MS, Moment, born_at, epoch_of, is_shared, profile_at
+from collector.domain.recognition import Moment, born_at, epoch_of, profile_at
 from collector.domain.traits import Trait, can_be_named
 from collector.domain.visit import NAMING, Folded, Marker, MarkerKind, fold_visit, marker_kind, session_at
 from collector.recorder.picture import Picture
 from collector.store import devices, identifiers, profiles, traits, visits
+from collector.store.assumptions import is_shared_device
 from collector.store.devices import NewBinding
 from collector.store.identifiers import Evidence
 from collector.store.visits import UserIdentification
@@ -138,18 +139,12 @@ def _earlier_speakers(picture: Picture, event: Event, cid: str) -> set[str]:
     if known is None or known.device_id is None:
         return set()
     moment = Moment(event.tracked_at, event.seq)
-    if is_shared_device(picture, known.device_id, moment.at, (moment.at, cid)):
+    if is_shared_device(picture.conn, picture.site.site_id, known.device_id, moment.at, (moment.at, cid)):
         return set()
     start, _ = epoch_of(moment, devices.fetch_boundaries(conn, site_id, known.device_id))
     # Strictly before: a UID born by a reset in the millisecond of the assertion is somebody else's already.
     born = devices.fetch_uids_born_between(conn, site_id, known.device_id, start.at, moment.at - 1)
     return {profile_at(uid.bindings, moment) for uid in born.values()}
-
-
-def is_shared_device(picture: Picture, device_id: str, at: int, *being_made: tuple[int, str]) -> bool:
-    """R13, from the assertions on the device and the one that is being made, which counts too."""
-    recent = devices.fetch_assertions(picture.conn, picture.site.site_id, device_id, at - 2 * DAY_MS)
-    return is_shared(sorted([*((made.moment.at, made.cid) for made in recent), *being_made]), at)
 
 
 def _carry_out(picture: Picture, step: Step, event: Event, evidence: Evidence) -> None:
@@ -160,11 +155,14 @@ def _carry_out(picture: Picture, step: Step, event: Event, evidence: Evidence) -
             profiles.insert_profiles(conn, site_id, [(profile_id, event.occurred_at)])
         case Assign(kind, value, profile_id, rule):
             identifiers.insert_identifier(conn, site_id, kind, value, profile_id, rule, evidence)
+            if kind == "cid":
+                picture.name(profile_id, event.occurred_at)
         case Retire(email):
             identifiers.retire_email(conn, site_id, email, evidence)
         case Merge(winner, loser, rule):
             followers = profiles.point_at(conn, site_id, winner, loser)
             identifiers.insert_merge(conn, site_id, winner, loser, rule, followers, evidence)
+            picture.name(winner, event.occurred_at)
         case Claim(kind, value, profile_id, reason):
             identifiers.insert_claim(conn, site_id, profile_id, kind, value, reason, evidence)
         case Switch(profile_id, rule):
@@ -204,18 +202,9 @@ def _remember_assertion(
     identity_id = (claimed.cid or claimed.email) if is_believed else None
     mark(picture, event, decision.leaf, kind or MarkerKind.ASSERTION, identity_id, cid)
     known = picture.uids.get(event.uid) if event.uid else None
-    if cid is not None and known is not None and known.device_id is not None:
-        _look_at_later_visits(picture, known.device_id, event)
     device = picture.devices.get(known.device_id) if known and known.device_id else None
     if cid is not None and device is not None and (device.last_asserted_at or -1) < event.tracked_at:
         picture.change_device(replace(device, last_asserted_at=event.tracked_at))
-
-
-def _look_at_later_visits(picture: Picture, device_id: str, event: Event) -> None:
-    """An assertion that comes late may tell of whom a visit is that began after it."""
-    picture.flush_visits()
-    later = visits.fetch_visits_after(picture.conn, picture.site.site_id, device_id, event.occurred_at)
-    picture.beginning.update(dict.fromkeys(visit_id for visit_id in later if visit_id != event.visit_id))
 
 
 def _take_hint(picture: Picture, event: Event, leaf: str, claimed: Assertion, warnings: tuple[str, ...]) -> Verdict:
@@ -288,7 +277,7 @@ def back_fill_on_arrival(picture: Picture, device_id: str, uid: str, event: Even
     _, end = epoch_of(birth, devices.fetch_boundaries(conn, site_id, device_id))
     made = devices.fetch_assertions(conn, site_id, device_id, birth.at + 1)
     later = [asserted for asserted in made if end is None or asserted.moment < end]
-    if not later or is_shared_device(picture, device_id, later[0].moment.at):
+    if not later or is_shared_device(picture.conn, picture.site.site_id, device_id, later[0].moment.at):
         return
     asserted_by, leaf = later[0].profile_id, picture.uids[uid].bindings[0].profile_id
     while picture.hold(profiles.fetch_roots(conn, site_id, (asserted_by, leaf)).values()):

@@ -55,6 +55,7 @@ class Picture:
     spans: dict[str, VisitSpan] = field(default_factory=dict)
     speakers: list[tuple[str, str]] = field(default_factory=list)  # (visit, leaf) that may be new
     beginning: dict[str, None] = field(default_factory=dict)  # visits that may be new, or begin earlier than they did
+    named: dict[str, int] = field(default_factory=dict)  # profiles that may have become a customer's, and since when
     newborn: set[str] = field(default_factory=set)  # profiles that this transaction made
     refused: dict[int, list[Refused]] = field(default_factory=dict)  # by time of arrival
     names: set[tuple[str, str]] = field(default_factory=set)  # (kind, value) whose meaning nobody else can change
@@ -74,6 +75,10 @@ class Picture:
             binding.uid, known.device_id if known else device_id, tuple(sorted(bound)) or first
         )
         self.new_bindings.append(binding)
+
+    def name(self, profile_id: str, occurred_at: int) -> None:
+        """The person of this profile may be known to be a customer from then on."""
+        self.named[profile_id] = min(occurred_at, self.named.get(profile_id, occurred_at))
 
     def change_device(self, device: Device) -> None:
         """Remember a device as it is now."""

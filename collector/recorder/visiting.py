@@ -9,11 +9,10 @@ from msgspec.structs import replace
 
 from collector.domain.event import Event, Trust
 from collector.domain.recognition import DAY_MS
-from collector.domain.visit import SILENCE_MS, Marker, MarkerKind, is_assumed
-from collector.recorder.assertion import is_shared_device, refold
+from collector.domain.visit import SILENCE_MS
 from collector.recorder.picture import Picture
-from collector.store import devices, profiles, visits
-from collector.store.visits import UserIdentification
+from collector.store import profiles, visits
+from collector.store.assumptions import settle_assumption
 
 PAGE_VIEW = ("page", "view")
 
@@ -38,38 +37,19 @@ def _find_visit(picture: Picture, event: Event, leaf: str) -> str:
 
 
 def assume_whom_visits_are_of(picture: Picture) -> None:
-    """WM-Recognized, or not, for the visits that this group began or moved back; runs after their events are stored."""
-    for visit_id in picture.beginning:
-        known = picture.visits.get(visit_id)
-        if known is None or not known.leaves <= picture.newborn:
-            _assume(picture, visit_id)
-    picture.beginning.clear()
-
-
-def _assume(picture: Picture, visit_id: str) -> None:
+    """WM-Recognized, or not, for visits of which this group may have news; runs when all of it is stored."""
     conn, site_id = picture.conn, picture.site.site_id
-    begun = visits.fetch_beginning(conn, site_id, visit_id)
-    if begun is None:
-        return
-    leaf, moment = begun
-    person = profiles.fetch_person(conn, site_id, leaf)
-    cid = person.cid if person else None
-    assumed = visits.fetch_assumption(conn, site_id, visit_id)
-    if cid is None and assumed is None:
-        return
-    device_id = visits.hold_visit(conn, site_id, visit_id)
-    first = devices.fetch_first_assertion(conn, site_id, device_id, cid) if device_id and cid else None
-    is_shared = device_id is not None and is_shared_device(picture, device_id, moment.at)
-    wanted = cid if cid is not None and is_assumed(moment, first, is_shared=is_shared) else None
-    if wanted == assumed:
-        return
-    visits.delete_marker(conn, site_id, visit_id)
-    if wanted is not None:
-        made = Marker(visit_id, MarkerKind.ASSUMPTION, 0, 0, _occurred(picture, visit_id), leaf, wanted)
-        visits.insert_user_identification(conn, site_id, UserIdentification(made, visit_id, device_id, None, None))
-    refold(picture, visit_id, device_id)
+    in_question = {visit_id for visit_id in picture.beginning if not _is_of_newcomers(picture, visit_id)}
+    for leaf, since in picture.named.items():
+        root = profiles.fetch_root(conn, site_id, leaf)
+        leaves = [member for member, _ in profiles.fetch_cluster(conn, site_id, root)] if root else [leaf]
+        in_question |= visits.fetch_visits_after(conn, site_id, leaves, since)
+    for visit_id in sorted(in_question):
+        settle_assumption(conn, site_id, visit_id)
+    picture.beginning.clear()
+    picture.named.clear()
 
 
-def _occurred(picture: Picture, visit_id: str) -> int:
+def _is_of_newcomers(picture: Picture, visit_id: str) -> bool:
     known = picture.visits.get(visit_id)
-    return known.started_at if known else picture.now
+    return known is not None and known.leaves <= picture.newborn

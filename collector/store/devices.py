@@ -127,18 +127,6 @@ def fetch_assertions(conn: Connection, site_id: int, device_id: str, since: int)
     return [Asserted(Moment(at, seq), *rest) for at, seq, *rest in rows]
 
 
-def _first_assertion(site: Slot, device: Slot, cid: Slot) -> Select[Any]:
-    table = user_identifications
-    mine = (table.c.site_id == site, table.c.device_id == device, table.c.cid == cid)
-    return select(table.c.at).where(*mine).order_by(table.c.at).limit(1)
-
-
-def fetch_first_assertion(conn: Connection, site_id: int, device_id: str, cid: str) -> int | None:
-    """When a CID was first accepted on a device, on its clock; None if it never was."""
-    rows = fetch(conn, _first_assertion, site_id, device_id, cid)
-    return rows[0][0] if rows else None
-
-
 def _count_uids(site: Slot, *profile_ids: Slot) -> Select[Any]:
     mine = (bindings.c.site_id == site, is_one_of(bindings.c.profile_id, profile_ids))
     return select(func.count(bindings.c.uid.distinct())).where(*mine)

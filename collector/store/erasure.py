@@ -141,13 +141,9 @@ def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, 
     erased |= _forget_devices(conn, site_id, alone, spoken)
     erased["quarantine"] = erase_naming_quarantine(conn, site_id, alone, leaves, mentions)
     for visit_id in folded:  # those that are left: somebody else was in them too
-        save_fold(
-            conn,
-            site_id,
-            visit_id,
-            hold_visit(conn, site_id, visit_id),
-            fold_visit(fetch_markers(conn, site_id, visit_id)),
-        )
+        held = hold_visit(conn, site_id, visit_id)
+        if held is not None:
+            save_fold(conn, site_id, visit_id, held[0], fold_visit(fetch_markers(conn, site_id, visit_id)))
     return erased
 
 

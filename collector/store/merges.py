@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping, select, update
 from collector.domain.event import Trust
 from collector.domain.explain import JournalledMerge, KeptApart
 from collector.domain.unmerge import MergeCase, Refused, Unmerge, decide_unmerge
+from collector.store.assumptions import settle_assumption
 from collector.store.identifiers import (
     fetch_held,
     fetch_identifier,
@@ -20,6 +21,7 @@ from collector.store.identifiers import (
 from collector.store.locks import own_site
 from collector.store.profiles import fetch_cluster, fetch_root, fetch_roots
 from collector.store.schema import events, merges, profiles
+from collector.store.visits import fetch_visits_after
 
 
 def journalled(row: RowMapping) -> JournalledMerge:
@@ -48,7 +50,9 @@ def reverse_merge(
     if not dry_run:
         own_site(conn, site_id)
     case = fetch_case(conn, site_id, merge_id)
-    decision = None if case is None else decide_unmerge(case)
+    if case is None:
+        return None
+    decision = decide_unmerge(case)
     if not isinstance(decision, Unmerge) or dry_run:
         return decision
     mine = profiles.c.site_id == site_id
@@ -59,6 +63,8 @@ def reverse_merge(
     for retired in decision.restored:
         unretire(conn, site_id, retired)
     conn.execute(update(merges).where(merges.c.merge_id == merge_id).values(reversed_at=now))
+    for visit_id in fetch_visits_after(conn, site_id, case.leaves, -1):
+        settle_assumption(conn, site_id, visit_id)
     return decision
 
 

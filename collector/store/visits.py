@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, dele
 from collector.domain.recognition import Moment
 from collector.domain.visit import Contact, Folded, Marker, MarkerKind, Session, State
 from collector.store.dialect import greater, insert_on_conflict, insert_or_ignore, lesser
-from collector.store.prepared import Slot, fetch, run, write_rows
+from collector.store.prepared import Slot, fetch, is_one_of, padded, run, write_rows
 from collector.store.schema import (
     contacts,
     events,
@@ -155,17 +155,6 @@ def upsert_identity(conn: Connection, site_id: int, identity_id: str, occurred_a
     write_rows(conn, _insert_identity, [(site_id, identity_id, occurred_at, occurred_at, now)])
 
 
-def fetch_assumption(conn: Connection, site_id: int, visit_id: str) -> str | None:
-    """Of whom a visit is assumed to be, None for nobody."""
-    rows = fetch(conn, _assumption, site_id, visit_id)
-    return rows[0][0] if rows else None
-
-
-def _assumption(site: Slot, visit: Slot) -> Select[Any]:
-    table = user_identifications  # an assumption is marked under the id of its visit
-    return select(table.c.identity_id).where(table.c.site_id == site, table.c.event_id == visit)
-
-
 def _delete_marker(site: Slot, event: Slot) -> Delete:
     table = user_identifications
     return delete(table).where(table.c.site_id == site, table.c.event_id == event)
@@ -269,24 +258,26 @@ def fetch_beginning(conn: Connection, site_id: int, visit_id: str) -> tuple[str,
     return (rows[0][0], Moment(*rows[0][1:])) if rows else None
 
 
-def _visits_after(site: Slot, device: Slot, after: Slot) -> Select[Any]:
-    mine = (visits.c.site_id == site, visits.c.device_id == device, visits.c.started_at > after)
-    return select(visits.c.visit_id).where(*mine)
+def _visits_after(site: Slot, after: Slot, *leaves: Slot) -> Select[Any]:
+    same = (visits.c.site_id == visit_profiles.c.site_id) & (visits.c.visit_id == visit_profiles.c.visit_id)
+    spoken = (visit_profiles.c.site_id == site, is_one_of(visit_profiles.c.profile_id, leaves))
+    return select(visits.c.visit_id).join(visit_profiles, same).where(*spoken, visits.c.started_at > after)
 
 
-def fetch_visits_after(conn: Connection, site_id: int, device_id: str, after: int) -> list[str]:
-    """The visits of a device that began after `after` (ms)."""
-    return [visit_id for (visit_id,) in fetch(conn, _visits_after, site_id, device_id, after)]
+def fetch_visits_after(conn: Connection, site_id: int, leaves: Sequence[str], after: int) -> set[str]:
+    """The visits in which these leaves spoke and that began after `after` (ms)."""
+    return {visit_id for (visit_id,) in fetch(conn, _visits_after, site_id, after, *padded(leaves))}
 
 
-def _device(site: Slot, visit: Slot) -> Select[Any]:
-    return select(visits.c.device_id).where(visits.c.site_id == site, visits.c.visit_id == visit).with_for_update()
+def _held(site: Slot, visit: Slot) -> Select[Any]:
+    mine = (visits.c.site_id == site, visits.c.visit_id == visit)
+    return select(visits.c.device_id, visits.c.started_at).where(*mine).with_for_update()
 
 
-def hold_visit(conn: Connection, site_id: int, visit_id: str) -> str | None:
-    """The device of a visit, which nobody else folds before this transaction ends."""
-    rows = fetch(conn, _device, site_id, visit_id)
-    return rows[0][0] if rows else None
+def hold_visit(conn: Connection, site_id: int, visit_id: str) -> tuple[str | None, int] | None:
+    """(device, start) of a visit, which nobody else folds before this transaction ends; None if there is none."""
+    rows = fetch(conn, _held, site_id, visit_id)
+    return (rows[0][0], rows[0][1]) if rows else None
 
 
 def fetch_identity_of(conn: Connection, site_id: int, visit_id: str) -> str | None:

@@ -17,7 +17,6 @@ from collector.domain.visit import (
     Session,
     State,
     fold_visit,
-    is_assumed,
     marker_kind,
     session_at,
 )
@@ -131,23 +130,6 @@ def test_events_are_inside_a_session_from_its_sign_in_to_before_its_end() -> Non
 
 
 MOMENTS = [Moment(1, 1), Moment(1, 2), Moment(5, 8), Moment(5, 9), Moment(6, 0)]
-
-
-@pytest.mark.parametrize(
-    ("first_named", "is_shared", "expected"),
-    [
-        (None, False, True),
-        (99, False, True),
-        (100, False, False),
-        (500, False, False),
-        (99, True, False),
-        (None, True, False),
-    ],
-)
-def test_a_visit_is_assumed_to_be_the_customers_who_was_known_before_it(
-    first_named: int | None, is_shared: bool, expected: bool
-) -> None:
-    assert is_assumed(Moment(100, 7), first_named, is_shared=is_shared) is expected
 
 
 def test_counter_orders_markers_of_one_millisecond() -> None:

@@ -1,0 +1,97 @@
+"""The rows around the assumption of whom a visit is (WM-Recognized): loaded, decided on by the rule, saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, literal_column, select
+
+from collector.domain.assumption import Joining, Naming, customer_since, is_assumed
+from collector.domain.recognition import DAY_MS, is_shared
+from collector.domain.visit import Marker, MarkerKind, fold_visit
+from collector.store.devices import fetch_assertions
+from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of
+from collector.store.profiles import fetch_cluster, fetch_root
+from collector.store.schema import events, identifiers, merges, user_identifications
+from collector.store.visits import (
+    UserIdentification,
+    delete_marker,
+    fetch_beginning,
+    fetch_markers,
+    hold_visit,
+    insert_user_identification,
+    save_fold,
+)
+
+CID = literal_column("'cid'")  # written out, as every value that is no parameter of a look-up by ids
+
+
+def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
+    """Assume of a visit what was known of its first speaker when it began, and fold it again if that is news.
+
+    Its events are stored already, and so is all that this transaction says of people.
+    """
+    begun = fetch_beginning(conn, site_id, visit_id)
+    if begun is None:
+        return
+    leaf, moment = begun
+    cid, since = _fetch_customer(conn, site_id, leaf)
+    assumed = _fetch_assumption(conn, site_id, visit_id)
+    if cid is None and assumed is None:
+        return
+    held = hold_visit(conn, site_id, visit_id)
+    if held is None:
+        return
+    device_id, started_at = held
+    is_certain = device_id is None or not is_shared_device(conn, site_id, device_id, moment.at)
+    wanted = cid if is_assumed(started_at, since, is_shared=not is_certain) else None
+    if wanted == assumed:
+        return
+    delete_marker(conn, site_id, visit_id)
+    if wanted is not None:
+        marker = Marker(visit_id, MarkerKind.ASSUMPTION, 0, 0, started_at, leaf, wanted)
+        insert_user_identification(conn, site_id, UserIdentification(marker, visit_id, device_id, None, None))
+    save_fold(conn, site_id, visit_id, device_id, fold_visit(fetch_markers(conn, site_id, visit_id)))
+
+
+def is_shared_device(conn: Connection, site_id: int, device_id: str, at: int, *being_made: tuple[int, str]) -> bool:
+    """R13, from the assertions (time, CID) on the device and those that are being made, which count too."""
+    recent = fetch_assertions(conn, site_id, device_id, at - 2 * DAY_MS)
+    return is_shared(sorted([*((made.moment.at, made.cid) for made in recent), *being_made]), at)
+
+
+def _assumption(site: Slot, visit: Slot) -> Select[Any]:
+    table = user_identifications  # an assumption is marked under the id of its visit
+    return select(table.c.identity_id).where(table.c.site_id == site, table.c.event_id == visit)
+
+
+def _fetch_assumption(conn: Connection, site_id: int, visit_id: str) -> str | None:
+    rows = fetch(conn, _assumption, site_id, visit_id)
+    return rows[0][0] if rows else None
+
+
+def _namings(site: Slot, *leaves: Slot) -> Select[Any]:
+    at = func.coalesce(events.c.occurred_at, identifiers.c.assigned_at)  # the event may have been purged
+    same = (events.c.site_id == identifiers.c.site_id) & (events.c.event_id == identifiers.c.event_id)
+    held = (identifiers.c.site_id == site, is_one_of(identifiers.c.profile_id, leaves), identifiers.c.kind == CID)
+    return select(identifiers.c.value, at, identifiers.c.profile_id).outerjoin(events, same).where(*held)
+
+
+def _joinings(site: Slot, *leaves: Slot) -> Select[Any]:
+    at = func.coalesce(events.c.occurred_at, merges.c.merged_at)
+    same = (events.c.site_id == merges.c.site_id) & (events.c.event_id == merges.c.event_id)
+    holding = (merges.c.site_id == site, is_one_of(merges.c.loser_id, leaves), merges.c.reversed_at.is_(None))
+    return select(at, merges.c.winner_id, merges.c.loser_id).outerjoin(events, same).where(*holding)
+
+
+def _fetch_customer(conn: Connection, site_id: int, leaf: str) -> tuple[str | None, int | None]:
+    """The CID of the person of a leaf, and since when (ms) they are known to be that customer."""
+    root = fetch_root(conn, site_id, leaf)
+    leaves: Sequence[str] = () if root is None else [member for member, _ in fetch_cluster(conn, site_id, root)]
+    named = fetch_by_ids(conn, _namings, site_id, leaves)
+    if not named:
+        return None, None
+    joined = fetch_by_ids(conn, _joinings, site_id, leaves) if len(leaves) > 1 else ()
+    since = customer_since(leaf, [Naming(at, holder) for _, at, holder in named], [Joining(*row) for row in joined])
+    return named[0][0], since
