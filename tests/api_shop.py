@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,25 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 from collector.app import create_app
 from collector.config import Config
-from collector.domain.keys import hash_secret
+from collector.domain.keys import FULL, Key, Scope, hash_secret
 from collector.domain.site import Site, SiteSettings
 from collector.store.database import Database
+from collector.store.keys import insert_key
 from collector.store.migrate import migrate
 from collector.store.sites import insert_site
 from tests.http_transport import ORIGIN, HttpTransport
 from tests.stage import Stage
 
 SECRET = "rsk_of-the-shop"
+
+
+_numbers = itertools.count(1)
+
+
+def full_key(site_id: int, secret: str, *scopes: Scope, name: str = "default") -> Key:
+    """A key that opens everything, or `scopes` alone."""
+    key_id = f"01890a5d-0000-7000-8000-{next(_numbers):012x}"
+    return Key(site_id, key_id, name, hash_secret(secret), frozenset(scopes) or FULL, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,12 @@ class Shop:
     database: Database
     site: Site
     stage: Stage
+
+    def adds_key(self, secret: str, *scopes: Scope, site_id: int = 1) -> Key:
+        """Another secret key; one that opens everything unless `scopes` are given."""
+        key = full_key(site_id, secret, *scopes, name=f"key {secret}")
+        self.database.transact(insert_key, key)
+        return key
 
     async def ask(self, method: str, path: str, *, secret: str | None = SECRET, **kwargs: Any) -> ClientResponse:
         """A request with a secret key."""
@@ -75,7 +92,8 @@ async def open_shop(
     database = Database(url)
     migrate(database)
     settings = SiteSettings(**{"bots": "include"} | chosen)  # what sends the events of these tests is no browser
-    shop = Site(1, "shop", "key0of0the0shop", hash_secret(SECRET), (ORIGIN,), settings, token_keys=token_keys)
+    shop = Site(1, "shop", "key0of0the0shop", (ORIGIN,), settings, token_keys=token_keys)
     database.transact(insert_site, shop, 0)
+    database.transact(insert_key, full_key(1, SECRET))
     client = await aiohttp_client(create_app(Config(database_url=url, **(config or {}))), cookie_jar=DummyCookieJar())
     return Shop(client, database, shop, Stage(HttpTransport(client, database, 1, shop.write_key, SECRET)))

@@ -36,9 +36,9 @@ from tests.unit.world import counting_ids
 
 def add_site(database: Database, name: str, settings: SiteSettings | None = None) -> Site:
     """A site of its own, which shares nothing with the others in the file."""
-    site = Site(0, name, f"key-{name}", b"", ("https://shop.example",), settings or SiteSettings())
+    site = Site(0, name, f"key-{name}", ("https://shop.example",), settings or SiteSettings())
     site_id = database.transact(insert_site, site, 0)
-    return Site(site_id, site.name, site.write_key, b"", site.origins, site.settings)
+    return Site(site_id, site.name, site.write_key, site.origins, site.settings)
 
 
 class StoreTransport:

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from collector.cli.kept import quarantine
+from collector.cli.key_ring import key
 from collector.cli.options import PERSON, AsJson, ConfigFile, NamedSite, Offered, SiteName, with_options
 from collector.cli.site_settings import offered_settings
 from collector.cli.trouble import explain_error
@@ -51,6 +52,7 @@ apart = typer.Typer(
 app.add_typer(apart, name="apart")
 MergeId = Annotated[int, typer.Argument(metavar="ID", min=0, max=2**63 - 1, help="Number of the merge.")]
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(key, name="key")
 
 SERVER_SETTINGS = [
     Offered(setting.name, f"{setting.help} [{setting.env}, default {setting.default or 'none'}]")
@@ -123,7 +125,7 @@ def set_site(
 
 @site.command("disable")
 def disable_site(name: NamedSite, config: ConfigFile = None) -> None:
-    """Refuse the events of a site, and its secret key, until it is enabled again."""
+    """Refuse the events of a site, and its secret keys, until it is enabled again."""
     from collector.cli import sites
 
     sites.switch_site(config, name, disabled=True)
@@ -139,7 +141,7 @@ def enable_site(name: NamedSite, config: ConfigFile = None) -> None:
 
 @site.command("rotate-secret")
 def rotate_secret(name: NamedSite, as_json: AsJson = False, config: ConfigFile = None) -> None:
-    """Replace the secret key of a site; the old one is void at once."""
+    """Replace the secret key `default` of a site; the old one is void at once."""
     from collector.cli import sites
 
     sites.rotate_secret(config, name, as_json=as_json)

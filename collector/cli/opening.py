@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from collector.cli.trouble import Trouble
@@ -16,7 +17,7 @@ from collector.config import Config, load_config
 from collector.domain.site import Site
 from collector.store.database import Database, is_sqlite, sqlite_path
 from collector.store.migrate import HEAD, fetch_revision, migrate
-from collector.store.sites import fetch_sites
+from collector.store.sites import fetch_site_by_name, fetch_sites
 
 T = TypeVar("T")
 
@@ -74,6 +75,14 @@ def patiently(write: Callable[[], T]) -> T:
             is_busy = error.statement == "flock" or said in ("SQLITE_BUSY", "55P03")
             if not is_busy or time.monotonic() > deadline:
                 raise
+
+
+def existing_site(conn: Connection, name: str) -> Site:
+    """The site of that name, which nobody else changes before this transaction ends. Raises `Trouble`."""
+    site = fetch_site_by_name(conn, name)
+    if site is None:
+        raise Trouble(f"there is no site named {name}; `regulars site list` shows them")
+    return site
 
 
 def choose_site(database: Database, name: str | None) -> Site:

@@ -12,15 +12,17 @@ from rich.text import Text
 from sqlalchemy import Connection
 
 from collector import __version__
-from collector.cli.opening import existing_database, migrated_database, now_ms, patiently, read_settings
+from collector.cli.keys import new_key
+from collector.cli.opening import existing_database, existing_site, migrated_database, now_ms, patiently, read_settings
 from collector.cli.output import plain, say, say_pairs
 from collector.cli.site_settings import change_settings, parse_origins, parse_pairs, shown_settings
 from collector.cli.tag import published_tag
 from collector.cli.trouble import Trouble
 from collector.domain.identity_token import valid_key_numbers
-from collector.domain.keys import SECRET_KEY_BYTES, WRITE_KEY_BYTES, hash_secret, secret_key_of, write_key_of
+from collector.domain.keys import DEFAULT_KEY, FULL, WRITE_KEY_BYTES, write_key_of
 from collector.domain.site import Site, SiteSettings
-from collector.store.sites import NameTaken, fetch_site_by_name, fetch_sites, insert_site, update_site
+from collector.store.keys import insert_key, replace_key
+from collector.store.sites import NameTaken, fetch_sites, insert_site, update_site
 from collector.web.sdk_file import find_sdk, integrity_of
 
 
@@ -37,21 +39,26 @@ def add_site(
     config = read_settings(file)
     if not name.strip() or not name.isprintable():
         raise Trouble("the site needs a name that can be printed")
-    secret_key = secret_key_of(secrets.token_bytes(SECRET_KEY_BYTES))
     # Headless browsers of QA look like bots, and are the visitors of a test site.
     defaults = SiteSettings(bots="include" if is_test else "exclude")
     site = Site(
         site_id=0,
         name=name,
         write_key=write_key_of(secrets.token_bytes(WRITE_KEY_BYTES)),
-        secret_hash=hash_secret(secret_key),
         origins=parse_origins(origins),
         settings=change_settings(defaults, changes),
         is_test=is_test,
     )
+
+    def save(conn: Connection) -> tuple[int, str]:
+        site_id = insert_site(conn, site, now_ms())
+        key, secret_key = new_key(site_id, DEFAULT_KEY, FULL)
+        insert_key(conn, key)
+        return site_id, secret_key
+
     with migrated_database(config) as database:
         try:
-            site_id = patiently(lambda: database.transact(insert_site, site, now_ms()))
+            site_id, secret_key = patiently(lambda: database.transact(save))
         except NameTaken:
             raise Trouble(f"there is a site named {name} already") from None
     keys = {"site_id": site_id, "write_key": site.write_key, "secret_key": secret_key}
@@ -121,9 +128,15 @@ def switch_site(file: Path | None, name: str, *, disabled: bool) -> None:
 
 
 def rotate_secret(file: Path | None, name: str, *, as_json: bool) -> None:
-    """Replace the secret key of a site and print the new one; the old one is void at once."""
-    secret_key = secret_key_of(secrets.token_bytes(SECRET_KEY_BYTES))
-    _change(file, name, lambda site: dataclasses.replace(site, secret_hash=hash_secret(secret_key)))
+    """Replace the key `default` of a site and print the new one; the old one is void at once."""
+
+    def save(conn: Connection) -> str:
+        key, secret_key = new_key(existing_site(conn, name).site_id, DEFAULT_KEY, FULL)
+        replace_key(conn, key, now_ms())
+        return secret_key
+
+    with existing_database(read_settings(file)) as database:
+        secret_key = patiently(lambda: database.transact(save))
     if as_json:
         say(orjson.dumps({"secret_key": secret_key}).decode())
         return
@@ -135,10 +148,7 @@ def _change(file: Path | None, name: str, change: Callable[[Site], Site]) -> Sit
     """Save what `change` makes of the site of that name, in one transaction. Raises `Trouble`."""
 
     def save(conn: Connection) -> Site:
-        site = fetch_site_by_name(conn, name)
-        if site is None:
-            raise Trouble(f"there is no site named {name}; `regulars site list` shows them")
-        changed = change(site)
+        changed = change(existing_site(conn, name))
         update_site(conn, changed)
         return changed
 

@@ -10,12 +10,12 @@ import orjson
 from rich.text import Text
 from sqlalchemy import Connection
 
-from collector.cli.opening import existing_database, patiently, read_settings
+from collector.cli.opening import existing_database, existing_site, patiently, read_settings
 from collector.cli.output import say, say_pairs
 from collector.cli.trouble import Trouble
 from collector.domain.identity_token import VALID_KEYS, mark_of, token_secret
 from collector.domain.site import Site
-from collector.store.sites import fetch_or_insert_value, fetch_site_by_name, update_site
+from collector.store.sites import fetch_or_insert_value, update_site
 
 
 def make_key(file: Path | None, name: str, *, only: bool, as_json: bool) -> None:
@@ -23,9 +23,7 @@ def make_key(file: Path | None, name: str, *, only: bool, as_json: bool) -> None
     config = read_settings(file)
 
     def save(conn: Connection) -> tuple[Site, str]:
-        site = fetch_site_by_name(conn, name)
-        if site is None:
-            raise Trouble(f"there is no site named {name}; `regulars site list` shows them")
+        site = existing_site(conn, name)
         # Numbers that are passed over belong to keys that nobody was ever told.
         made = site.token_keys + (VALID_KEYS if only else 1)
         changed = dataclasses.replace(site, token_keys=made)

@@ -24,7 +24,7 @@ class SiteSettings:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A site. `site_id` scopes every key in the system; `secret_hash` is the hash of the secret key, never the key.
+    """A site. `site_id` scopes every key in the system; secret keys are `domain.keys`.
 
     `token_keys` is how many keys for identity tokens were made; the last two count (`domain.identity_token`).
     """
@@ -32,7 +32,6 @@ class Site:
     site_id: int
     name: str
     write_key: str
-    secret_hash: bytes
     origins: tuple[str, ...]
     settings: SiteSettings
     is_test: bool = False

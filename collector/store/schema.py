@@ -68,13 +68,24 @@ sites = Table(
     Column("site_id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("write_key", Text, nullable=False, unique=True),
-    Column("secret_hash", LargeBinary, nullable=False),
     Column("origins", Text, nullable=False),
     Column("settings", Text, nullable=False),
     Column("is_test", Boolean, nullable=False, default=False),
     Column("disabled", Boolean, nullable=False, default=False),
     Column("token_keys", Integer, nullable=False, default=0),
     Column("created_at", BigInteger, nullable=False),
+)
+
+keys = Table(  # secret keys: of each only the hash, and what it opens
+    "keys",
+    metadata,
+    Column("site_id", Integer, primary_key=True),
+    Column("key_id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),
+    Column("scopes", Text, nullable=False),  # separated by spaces
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
 )
 
 devices = Table(

@@ -32,7 +32,6 @@ def _site(row: RowMapping) -> Site:
         site_id=row["site_id"],
         name=row["name"],
         write_key=row["write_key"],
-        secret_hash=row["secret_hash"],
         origins=tuple(orjson.loads(row["origins"])),
         settings=parse_settings(orjson.loads(row["settings"])),
         is_test=row["is_test"],
@@ -50,7 +49,6 @@ def insert_site(conn: Connection, site: Site, now: int) -> int:
         {
             "name": site.name,
             "write_key": site.write_key,
-            "secret_hash": site.secret_hash,
             "origins": orjson.dumps(site.origins).decode(),
             "settings": orjson.dumps(dataclasses.asdict(site.settings)).decode(),
             "is_test": site.is_test,
@@ -64,14 +62,13 @@ def insert_site(conn: Connection, site: Site, now: int) -> int:
 
 
 def update_site(conn: Connection, site: Site) -> None:
-    """Save origins, settings, secret hash, number of token keys and the disabled mark of an existing site."""
+    """Save origins, settings, number of token keys and the disabled mark of an existing site."""
     conn.execute(
         update(sites)
         .where(sites.c.site_id == site.site_id)
         .values(
             origins=orjson.dumps(site.origins).decode(),
             settings=orjson.dumps(dataclasses.asdict(site.settings)).decode(),
-            secret_hash=site.secret_hash,
             disabled=site.disabled,
             token_keys=site.token_keys,
         )
@@ -81,6 +78,12 @@ def update_site(conn: Connection, site: Site) -> None:
 def fetch_sites(conn: Connection) -> list[Site]:
     """All sites."""
     return [_site(row) for row in conn.execute(select(sites).order_by(sites.c.site_id)).mappings()]
+
+
+def fetch_site(conn: Connection, site_id: int) -> Site | None:
+    """The site of that id."""
+    row = conn.execute(select(sites).where(sites.c.site_id == site_id)).mappings().one_or_none()
+    return None if row is None else _site(row)
 
 
 def fetch_site_by_name(conn: Connection, name: str) -> Site | None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from aiohttp import web
 
-from collector.web.api import ROUTES as API_ROUTES
+from collector.web.api import ENDPOINTS
+from collector.web.api.endpoint import answering
 from collector.web.collect import post_batch
 from collector.web.consent import post_consent
 from collector.web.health import get_healthz, get_metrics, get_readyz
@@ -30,7 +31,7 @@ def routes(prefix: str = "") -> list[web.RouteDef]:
         web.get(f"{prefix}/healthz", get_healthz),
         web.get(f"{prefix}/readyz", get_readyz),
         web.get(f"{prefix}/metrics", get_metrics),
-        *(web.route(method, prefix + path, handler) for method, path, handler in API_ROUTES),
+        *(web.route(each.method, prefix + each.path, answering(each)) for each in ENDPOINTS),
     ]
 
 

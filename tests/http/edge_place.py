@@ -35,8 +35,8 @@ from collector.web.tokens import Tokens
 from tests.unit.wire_samples import uuid7
 
 ORIGIN = "https://shop.example"
-SITE = Site(3, "shop", "key-of_the-shop", b"", (ORIGIN, "https://www.shop.example"), SiteSettings())
-OTHER = Site(4, "other", "key-of_another", b"", ("https://other.example",), SiteSettings())
+SITE = Site(3, "shop", "key-of_the-shop", (ORIGIN, "https://www.shop.example"), SiteSettings())
+OTHER = Site(4, "other", "key-of_another", ("https://other.example",), SiteSettings())
 SOURCE = b"/* the SDK */" + b"track();" * 500
 SECRET = "a secret of at least 32 characters"
 PLAIN = {"Content-Type": "text/plain;charset=UTF-8"}

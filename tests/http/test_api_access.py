@@ -13,14 +13,15 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 from collector.domain.keys import hash_secret
 from collector.domain.site import Site, SiteSettings
+from collector.store.keys import replace_key
 from collector.store.sites import insert_site, update_site
-from collector.web.api import ROUTES
-from tests.api_shop import SECRET, Shop, open_shop
+from collector.web.api import ENDPOINTS
+from tests.api_shop import SECRET, Shop, full_key, open_shop
 from tests.http_transport import ORIGIN
 
 OTHER_SECRET = "rsk_of-somebody-else"
 SOMEBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
-ADDRESSES = [(method, re.sub(r"\{\w+\}", SOMEBODY, path.replace("{merge_id}", "1"))) for method, path, _ in ROUTES]
+ADDRESSES = [(each.method, re.sub(r"\{\w+\}", SOMEBODY, each.path.replace("{merge_id}", "1"))) for each in ENDPOINTS]
 WRONG_KEYS = {
     "none": {},
     "unknown": {"Authorization": "Bearer rsk_unknown"},
@@ -63,8 +64,9 @@ async def test_the_right_key_opens_and_the_scheme_is_read_in_any_case(shop: Shop
 
 
 async def test_a_key_opens_its_own_site_only(shop: Shop) -> None:
-    other = Site(2, "other", "key0of0the0other", hash_secret(OTHER_SECRET), (ORIGIN,), SiteSettings())
+    other = Site(2, "other", "key0of0the0other", (ORIGIN,), SiteSettings())
     shop.database.transact(insert_site, other, 0)
+    shop.adds_key(OTHER_SECRET, site_id=2)
     profile_id = (await shop.post(cid="ada-4711"))["profile_id"]
     for path in ("", "/events", "/explain"):
         refused = await shop.fails("GET", f"/api/v1/profiles/{profile_id}{path}", secret=OTHER_SECRET)
@@ -81,7 +83,7 @@ async def test_the_key_of_a_disabled_site_opens_nothing(shop: Shop) -> None:
 
 async def test_a_replaced_key_is_void_at_once(shop: Shop) -> None:
     assert await shop.get("/api/v1/merges") == {"items": [], "next": None}
-    shop.database.transact(update_site, dataclasses.replace(shop.site, secret_hash=hash_secret("rsk_new")))
+    shop.database.transact(replace_key, full_key(1, "rsk_new"), 1)
     assert (await shop.fails("GET", "/api/v1/merges"))[0] == 401
     assert (await shop.ask("GET", "/api/v1/merges", secret="rsk_new")).status == 200
 

@@ -12,7 +12,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_aiohttp.plugin import AiohttpClient
 
 from collector import metrics
-from collector.domain.keys import hash_secret
 from collector.domain.site import Site, SiteSettings
 from collector.store.sites import insert_site
 from collector.wire import native
@@ -203,8 +202,9 @@ async def test_what_is_not_there_is_not_found(shop: Shop) -> None:
 
 
 async def test_a_key_reaches_the_rows_of_its_own_site_only(shop: Shop) -> None:
-    other = Site(2, "other", "key0of0the0other", hash_secret(OTHER_SECRET), (ORIGIN,), SiteSettings())
+    other = Site(2, "other", "key0of0the0other", (ORIGIN,), SiteSettings())
     shop.database.transact(insert_site, other, 0)
+    shop.adds_key(OTHER_SECRET, site_id=2)
     await send(shop, event(seq="x"))
     (row,) = await rows(shop)
     for method, address in (("GET", ""), ("DELETE", ""), ("POST", "/replay")):

@@ -11,11 +11,12 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 from collector.app import create_app
 from collector.config import Config
-from collector.domain.keys import hash_secret
 from collector.domain.site import Site, SiteSettings
 from collector.store.database import Database
+from collector.store.keys import insert_key
 from collector.store.migrate import migrate
 from collector.store.sites import insert_site
+from tests.api_shop import full_key
 from tests.http_transport import ORIGIN, HttpTransport
 from tests.postgresql import Cluster
 from tests.scenarios import DECISION_TABLE, STORIES, VERIFIED_SITE_STORIES, WAYS_OF_RETURNING, Story
@@ -47,8 +48,9 @@ async def stage(url: str, aiohttp_client: AiohttpClient, site_settings: SiteSett
     """A stage over HTTP."""
     database = Database(url)
     migrate(database)
-    site = Site(0, "shop", WRITE_KEY, hash_secret(SECRET), (ORIGIN,), site_settings)
+    site = Site(0, "shop", WRITE_KEY, (ORIGIN,), site_settings)
     site_id = database.transact(insert_site, site, 0)
+    database.transact(insert_key, full_key(site_id, SECRET))
     client = await aiohttp_client(create_app(Config(database_url=url)), cookie_jar=DummyCookieJar())
     yield Stage(HttpTransport(client, database, site_id, WRITE_KEY, SECRET))
     await database.close()

@@ -18,7 +18,7 @@ from collector.web.limits import Limits
 from tests.http.edge_place import ORIGIN, PLAIN, SITE, Place, counts, growth, open_place, refused, with_settings
 from tests.unit.wire_samples import batch, event, user
 
-DISABLED = Site(5, "old", "key-of_the-past", b"", (ORIGIN,), SITE.settings, disabled=True)
+DISABLED = Site(5, "old", "key-of_the-past", (ORIGIN,), SITE.settings, disabled=True)
 
 
 async def test_a_good_batch_is_recorded_and_counted(place: Place) -> None:

@@ -20,9 +20,10 @@ from collector.cli.site_settings import SETTING_HELP, parse_origins
 from collector.cli.trouble import Trouble
 from collector.config import describe_settings
 from collector.domain.identity_token import token_secret
-from collector.domain.keys import is_secret_of
+from collector.domain.keys import FULL, Key, find_opened
 from collector.domain.site import Site, SiteSettings
 from collector.store.database import Database
+from collector.store.keys import fetch_keys
 from collector.store.sites import fetch_sites
 
 Run = Callable[..., Result]
@@ -59,14 +60,24 @@ def sites_in(path: Path) -> list[Site]:
     return sites
 
 
+def keys_in(path: Path) -> list[Key]:
+    database = Database(f"sqlite:///{path}")
+    (site,) = database.read_now(fetch_sites)
+    keys = database.read_now(fetch_keys, site.site_id)
+    database.close_now()
+    return keys
+
+
 def test_a_new_site_gets_keys_and_the_secret_is_stored_as_a_hash(run: Run, path: Path) -> None:
     keys = json.loads(run("site", "add", "My shop", "--origin", ORIGIN, "--json").stdout)
     assert set(keys) == {"site_id", "write_key", "secret_key"}
     (site,) = sites_in(path)
     assert (site.name, site.site_id, site.write_key) == ("My shop", keys["site_id"], keys["write_key"])
     assert site.write_key.isalnum()
-    assert is_secret_of(site, keys["secret_key"])
-    assert not is_secret_of(site, keys["secret_key"][:-1])
+    (key,) = keys_in(path)
+    assert (key.name, key.site_id, key.scopes) == ("default", keys["site_id"], FULL)
+    assert find_opened([key], keys["secret_key"]) == key
+    assert find_opened([key], keys["secret_key"][:-1]) is None
     assert not any(keys["secret_key"].encode() in file.read_bytes() for file in path.parent.iterdir())
     another = json.loads(run("site", "add", "another", "--origin", ORIGIN, "--json").stdout)
     assert len({another["write_key"], another["secret_key"], keys["write_key"], keys["secret_key"]}) == 4
@@ -129,8 +140,10 @@ def test_a_site_is_disabled_enabled_and_gets_a_new_secret(run: Run, path: Path) 
     run("site", "enable", "shop")
     assert not sites_in(path)[0].disabled
     new = json.loads(run("site", "rotate-secret", "shop", "--json").stdout)["secret_key"]
-    (site,) = sites_in(path)
-    assert (is_secret_of(site, old), is_secret_of(site, new)) == (False, True)
+    first, second = keys_in(path)
+    assert (find_opened([first, second], old), find_opened([first, second], new)) == (first, second)
+    assert first.revoked_at is not None
+    assert (second.name, second.scopes, second.revoked_at) == ("default", FULL, None)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from collector.cli import app
 from collector.cli.site_settings import SETTING_HELP
 from collector.config import describe_settings
 from collector.domain.explain import CLAIM_TEXT
+from collector.domain.keys import SCOPE_TEXT, Scope
 from collector.domain.privacy import TELLABLE_WARNINGS
 from collector.domain.site import SiteSettings
 from collector.web.routes import routes
@@ -51,6 +52,12 @@ def test_every_command_is_in_the_guide(command):
 def test_every_route_is_in_the_reference(route):
     method, path = route
     assert re.search(rf"`{method} {re.escape(path)}[`?]", HTTP_API), f"docs/http-api.md lacks {method} {path}"
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_every_scope_is_in_the_reference_with_its_meaning(scope):
+    row = f"| `{scope}` | {SCOPE_TEXT[scope]} |"
+    assert row in HTTP_API, f"docs/http-api.md lacks this row:\n{row}"
 
 
 @pytest.mark.parametrize("warning", sorted(TELLABLE_WARNINGS | (CLAIM_TEXT.keys() - {"replaced", "unverified"})))

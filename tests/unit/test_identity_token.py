@@ -20,7 +20,7 @@ from collector.wire.batch import Batch
 from collector.wire.identity_token import read_token, take_token
 from tests.unit.wire_samples import NOW, UID, batch, event, user
 
-SITE = Site(1, "shop", "key-of-the-shop", b"", (), SiteSettings(), token_keys=1)
+SITE = Site(1, "shop", "key-of-the-shop", (), SiteSettings(), token_keys=1)
 MASTER = "a secret of at least 32 characters"
 SECRET = token_secret(MASTER, SITE, 1)
 VOUCHED = Vouched("c-1", UID, "ann@example.com", NOW)

@@ -12,18 +12,16 @@ from aiohttp import web
 from collector.domain.event import Arrival, Assertion, Event, Receipt, Trust
 from collector.domain.explain import rule_text
 from collector.domain.identifiers import clean_cid, clean_email
+from collector.domain.keys import Scope
 from collector.domain.recognition import born_at
-from collector.domain.site import Site
 from collector.recorder.rehearsal import Rehearsal, rehearse
 from collector.store.people import fetch_recorded
-from collector.web.admission import check_form, read_payload
-from collector.web.api.access import ADMINISTRATION, Problem, authorised, reply
-from collector.web.api.parameters import read_dry_run
-from collector.web.edge import EDGE
+from collector.web.api.access import Problem, reply
+from collector.web.api.endpoint import Call, Endpoint
+from collector.web.api.parameters import DryRun
+from collector.web.api.shapes import Identified, Rehearsed
 from collector.wire.clock import MAX_AHEAD_MS
 from collector.wire.ids import is_version_7, parse_id
-from collector.wire.native import MAX_DEPTH, MAX_EVENT_BYTES, MAX_KEYS
-from collector.wire.text import clean, load, measure, quote_big_integers
 
 RESERVED = {
     "customer_id": "say it beside them",
@@ -55,31 +53,27 @@ class Identification:
     traits: dict[str, Any]
 
 
-@authorised
-async def post_identification(request: web.Request, site: Site) -> web.Response:
+async def post_identification(call: Call[DryRun]) -> web.Response:
     """Record what the server says; answers with the person it led to, and with what was not believed or odd.
 
     With `dry_run` nothing is recorded, and the answer is which rules would apply and what they would do.
     """
-    is_dry_run = read_dry_run(request)
-    edge = request.app[EDGE]
-    check_form(request)
-    now = edge.now()
-    said = parse_identification(await read_payload(edge, request), now, edge.fresh_id())
-    arrival = Arrival(site, now, None, None, (as_event(said),), trust=Trust.SECRET_KEY)
-    if is_dry_run:
-        return await _rehearsed(request, arrival, now)
-    status = status_of(await edge.recorder.record(arrival))
+    now = call.now()
+    said = check_identification(call.body, now, call.edge.fresh_id())
+    arrival = Arrival(call.site, now, None, None, (as_event(said),), trust=Trust.SECRET_KEY)
+    if call.query.dry_run:
+        return await _rehearsed(call, arrival, now)
+    status = status_of(await call.edge.recorder.record(arrival))
     if status == "id_conflict":
         raise Problem("id_conflict", "event_id")
-    recorded = await request.app[ADMINISTRATION].database.read(fetch_recorded, site.site_id, said.event_id)
+    recorded = await call.read(fetch_recorded, said.event_id)
     profile_id, warnings = recorded or (None, [])
     return reply({"profile_id": profile_id, "event_id": said.event_id, "status": status, "warnings": warnings})
 
 
-async def _rehearsed(request: web.Request, arrival: Arrival, now: int) -> web.Response:
-    parts = request.app[ADMINISTRATION]
-    done = await parts.database.read(rehearse, arrival, now, request.app[EDGE].fresh_id, parts.erasures)
+async def _rehearsed(call: Call[DryRun], arrival: Arrival, now: int) -> web.Response:
+    parts = call.parts
+    done = await parts.database.read(rehearse, arrival, now, call.edge.fresh_id, parts.erasures)
     if done.status == "id_conflict":
         raise Problem("id_conflict", "event_id")
     return reply(rehearsal_document(done))
@@ -105,9 +99,8 @@ def status_of(receipt: Receipt) -> str:
     return outcome.code if outcome.status == "quarantined" else outcome.status
 
 
-def parse_identification(data: bytes, now: int, fresh_id: str) -> Identification:
-    """The body of a request. Raises `Problem` naming the field at fault."""
-    said = _parse_json(data)
+def check_identification(said: Said, now: int, fresh_id: str) -> Identification:
+    """The body of a request as a value. Raises `Problem` naming the field at fault."""
     cid = clean_cid(str(said.cid)) if said.cid is not None else None
     email = clean_email(said.email) if said.email is not None else None
     if said.cid is not None and cid is None:
@@ -126,25 +119,6 @@ def parse_identification(data: bytes, now: int, fresh_id: str) -> Identification
         if name in traits:
             raise _invalid("traits", f"must not hold {name}: {reason}")
     return Identification(event_id or fresh_id, _time_of(said, event_id, now), uid, cid, email, traits)
-
-
-def _parse_json(data: bytes) -> Said:
-    loaded = load(data)
-    if loaded is None or type(loaded[0]) is not dict:
-        raise Problem("malformed_json")
-    value = loaded[0]
-    depth, keys = measure(value, MAX_DEPTH)
-    if depth > MAX_DEPTH or keys > MAX_KEYS or len(data) > MAX_EVENT_BYTES:
-        raise _invalid("traits", f"are more than {MAX_KEYS} keys, {MAX_DEPTH} levels or {MAX_EVENT_BYTES} bytes")
-    try:
-        return msgspec.convert(quote_big_integers(clean(value)), Said)
-    except msgspec.ValidationError as error:
-        field = next((name for name in Said.__struct_fields__ if f"$.{name}" in str(error)), None)
-        if field is None:
-            raise Problem(
-                "invalid_parameter", message=f"Only {', '.join(Said.__struct_fields__)} are known."
-            ) from error
-        raise _invalid(field, "has the wrong type") from error
 
 
 def _time_of(said: Said, event_id: str | None, now: int) -> int:
@@ -185,3 +159,18 @@ def as_event(said: Identification) -> Event:
         body=orjson.dumps(body, option=orjson.OPT_SORT_KEYS),
         assertion=Assertion(said.cid, said.email, said.traits),
     )
+
+
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/api/v1/identify",
+        post_identification,
+        "Say who somebody is, which outranks what browsers say",
+        Scope.PROFILES_WRITE,
+        query=DryRun,
+        body=Said,
+        reply=Identified | Rehearsed,
+        errors=("id_conflict", "storage_full"),
+    ),
+)

@@ -1,111 +1,136 @@
-"""Parameters of a request: checked here, and whatever is wrong is answered with 400 and the parameter's name."""
+"""Parameters of a request, as the types of an endpoint declare them.
+
+A query is a msgspec Struct, a parameter of the path has a type. Whatever is unknown, repeated, mistyped or out of its
+limits is answered with 400 and the name of the parameter, so that a slip reaches nothing; values are never repeated.
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Annotated, Any, NamedTuple, TypeVar
 
+import msgspec
 from aiohttp import web
+from msgspec import Meta, inspect
 
-from collector.domain.identifiers import clean_cid, clean_email
 from collector.web.api.access import Problem
 from collector.wire.ids import parse_id
+from collector.wire.text import clean
+
+Q = TypeVar("Q", bound=msgspec.Struct)
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 MAX_INTEGER = 2**63 - 1  # what a column holds
-KINDS = ("cid", "email", "uid")
 
-_is_number = re.compile(r"[0-9]{1,9}").fullmatch
-_is_merge_id = re.compile(r"[0-9]{1,19}").fullmatch
-_is_moment = re.compile(r"[0-9]{1,15}", re.ASCII).fullmatch
-_is_cursor = re.compile(rb"-?[0-9]{1,19}(?:\.-?[0-9]{1,19})*").fullmatch
+_is_integer = re.compile("-?[0-9]{1,19}", re.ASCII).fullmatch
 
-
-def read_profile_id(request: web.Request) -> str:
-    """The profile of the path, canonical. Raises `Problem`."""
-    profile_id = parse_id(request.match_info["profile_id"])
-    if profile_id is None:
-        raise Problem("invalid_parameter", "profile_id", "profile_id is not a UUID.")
-    return profile_id
+# `read` makes the value of the text, None where it is none; `wanted` says what it should have been.
+EntityId = Annotated[
+    str,
+    Meta(extra={"read": parse_id, "wanted": "a UUID"}, extra_json_schema={"format": "uuid", "description": "A UUID."}),
+]
+Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="How many items a page may have.")]
+Start = Annotated[str, Meta(description="The `next` of the page before; without it the list begins.")]
+Moment = Annotated[int, Meta(ge=0, le=10**15 - 1, description="Milliseconds since 1970 UTC.")]
+Number = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 
 
-def read_identifier(request: web.Request) -> tuple[str, str]:
-    """The one identifier of the query as (kind, value as it would be stored). Raises `Problem`."""
-    given = [(kind, value) for kind in KINDS for value in request.query.getall(kind, [])]
-    if len(given) != 1:
-        raise Problem("invalid_parameter", given[1][0] if given else "cid", "Give exactly one of cid, email and uid.")
-    kind, value = given[0]
-    clean = {"cid": clean_cid, "email": clean_email, "uid": parse_id}[kind](value)
-    if clean is None:
-        wanted = {"cid": "a customer id that can be stored", "email": "an e-mail address", "uid": "a UUID"}[kind]
-        raise Problem("invalid_parameter", kind, f"{kind} is not {wanted}.")
-    return kind, clean
+class NoQuery(msgspec.Struct, frozen=True):
+    """No parameter at all."""
 
 
-def read_merge_id(request: web.Request) -> int:
-    """The merge of the path. Raises `Problem`."""
-    text = request.match_info["merge_id"]
-    if not _is_merge_id(text) or int(text) > MAX_INTEGER:
-        raise Problem("invalid_parameter", "merge_id", "merge_id is not the number of a merge.")
-    return int(text)
+class DryRun(msgspec.Struct, frozen=True):
+    """Whether to change nothing and only say what would happen."""
+
+    dry_run: bool = False
 
 
-def read_dry_run(request: web.Request) -> bool:
-    """Whether nothing is to be changed. Raises `Problem` for any other parameter, so that a slip changes nothing."""
-    given = [name for name in request.query if name != "dry_run"]
-    if given:
-        raise Problem("invalid_parameter", given[0], f"This address takes no parameter {given[0]}; nothing was done.")
-    texts = request.query.getall("dry_run", ["false"])
-    if texts not in (["true"], ["false"]):
-        raise Problem("invalid_parameter", "dry_run", "dry_run is neither true nor false; nothing was done.")
-    return texts == ["true"]
+class Page(msgspec.Struct, frozen=True):
+    """Which part of a list."""
+
+    limit: Limit = DEFAULT_LIMIT
+    start: Start | None = None
 
 
-def read_limit(request: web.Request) -> int:
-    """How many items a page may have. Raises `Problem`."""
-    text = request.query.get("limit", str(DEFAULT_LIMIT))
-    if not _is_number(text) or not 1 <= int(text) <= MAX_LIMIT:
-        raise Problem("invalid_parameter", "limit", f"limit is not a whole number from 1 to {MAX_LIMIT}.")
-    return int(text)
+class Reader(NamedTuple):
+    """How the text of one parameter is read: its value, or None if it is not what is `wanted`."""
+
+    read: Callable[[str], Any]
+    wanted: str
 
 
-def read_moment(request: web.Request, name: str) -> int | None:
-    """A time of the query, ms UTC, None where it is not given. Raises `Problem`."""
-    text = request.query.get(name)
-    if text is None:
-        return None
-    if not _is_moment(text):
-        raise Problem("invalid_parameter", name, f"{name} is not a time in milliseconds since 1970 UTC.")
-    return int(text)
-
-
-def refuse_others(request: web.Request, *known: str) -> None:
-    """Where a mistyped filter would reach too much: refuse unknown and repeated parameters. Raises `Problem`."""
-    for name in request.query:
-        if name not in known or len(request.query.getall(name)) > 1:
+def read_query(request: web.Request, kind: type[Q]) -> Q:
+    """The query of a request. Raises `Problem`."""
+    readers = _readers_of(kind)
+    values = {}
+    for name, text in request.query.items():
+        if name not in readers or name in values:
             # The name is what was sent, and is repeated only where it is one of ours.
-            field = name if name in known else None
-            listed = ", ".join(known) or "none"
+            listed = ", ".join(readers) or "none"
+            field = name if name in readers else None
             raise Problem("invalid_parameter", field, f"The parameters of this address are: {listed}; each once.")
-
-
-def read_start(request: web.Request, parts: int) -> tuple[int, ...] | None:
-    """Where a page starts: what `cursor` was made from, None for the first page. Raises `Problem`."""
-    text = request.query.get("start")
-    if text is None:
-        return None
+        values[name] = _read(name, text, readers[name])
     try:
-        raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    numbers = tuple(int(part) for part in raw.split(b".")) if _is_cursor(raw) else ()
-    if len(numbers) != parts or any(abs(number) > MAX_INTEGER for number in numbers):
-        raise Problem("invalid_parameter", "start", "start is not the `next` of an earlier reply.")
-    return numbers
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        missing = next(
+            f.encode_name for f in msgspec.structs.fields(kind) if f.required and f.encode_name not in values
+        )
+        raise Problem("invalid_parameter", missing, f"{missing} is missing.") from error
 
 
-def cursor(*numbers: int) -> str:
-    """The opaque text that names the last item of a page."""
-    return base64.urlsafe_b64encode(".".join(map(str, numbers)).encode()).decode().rstrip("=")
+def read_path(request: web.Request, types: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of the path; those without a type are text. Raises `Problem`."""
+    return {name: _read(name, text, reader_of(types.get(name, str))) for name, text in request.match_info.items()}
+
+
+def _read(name: str, text: str, reader: Reader) -> Any:
+    value = reader.read(text)
+    if value is None:
+        raise Problem("invalid_parameter", name, f"{name} is not {reader.wanted}.")
+    return value
+
+
+@cache
+def _readers_of(kind: type[msgspec.Struct]) -> dict[str, Reader]:
+    return {field.encode_name: reader_of(field.type) for field in msgspec.structs.fields(kind)}
+
+
+@cache
+def reader_of(annotation: Any) -> Reader:
+    """How a parameter of this type is read: text, a whole number, true or false, one of some words, each or None."""
+    kind = inspect.type_info(annotation)
+    if isinstance(kind, inspect.UnionType):
+        (kind,) = (each for each in kind.types if not isinstance(each, inspect.NoneType))
+    extra: dict[str, Any] = {}
+    while isinstance(kind, inspect.Metadata):
+        extra |= kind.extra or {}
+        kind = kind.type
+    if "read" in extra:
+        return Reader(extra["read"], extra["wanted"])
+    if isinstance(kind, inspect.BoolType):
+        return Reader({"true": True, "false": False}.get, "true or false")
+    if isinstance(kind, inspect.LiteralType):
+        return Reader({str(value): value for value in kind.values}.get, f"one of {', '.join(map(str, kind.values))}")
+    if isinstance(kind, inspect.IntType):
+        least, most = kind.ge if kind.ge is not None else -MAX_INTEGER, kind.le if kind.le is not None else MAX_INTEGER
+        return Reader(lambda text: _read_integer(text, least, most), f"a whole number from {least} to {most}")
+    assert isinstance(kind, inspect.StrType), f"{annotation} cannot be read from a URL"
+    return Reader(lambda text: _read_text(text, annotation), "text that can be stored, or is too long")
+
+
+def _read_integer(text: str, least: int, most: int) -> int | None:
+    number = int(text) if _is_integer(text) else None
+    return number if number is not None and least <= number <= most else None
+
+
+def _read_text(text: str, annotation: Any) -> str | None:
+    """Text as it is, unless the database could not hold it or the type sets other bounds."""
+    try:
+        text.encode()
+        return str(msgspec.convert(text, annotation)) if text == clean(text) else None
+    except (UnicodeEncodeError, msgspec.ValidationError):
+        return None

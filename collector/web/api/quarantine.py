@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 from aiohttp import web
+from msgspec import Meta, Struct
 
 from collector.domain.event import EventCode
+from collector.domain.keys import Scope
+from collector.domain.masking import mask_raw
 from collector.domain.quarantine import WHOLE_REQUEST, Replayed, quarantined_document, replayed_document
-from collector.domain.site import Site
 from collector.recorder.replay import replay_alone
 from collector.store.quarantine import (
     Wanted,
@@ -16,108 +20,165 @@ from collector.store.quarantine import (
     fetch_quarantine_ids,
     fetch_quarantined,
 )
-from collector.web.admission import check_form, read_payload
-from collector.web.api.access import ADMINISTRATION, Problem, authorised, reply
-from collector.web.api.parameters import MAX_INTEGER, cursor, read_limit, read_moment, read_start, refuse_others
-from collector.web.edge import EDGE
+from collector.web.api.access import Problem, reply
+from collector.web.api.body import AnyBody
+from collector.web.api.cursors import cursor, read_cursor
+from collector.web.api.endpoint import Call, Endpoint
+from collector.web.api.parameters import DEFAULT_LIMIT, Limit, Moment, NoQuery, Number, Start
+from collector.web.api.shapes import Deleted, Quarantined, QuarantinePage, ReplayedOne, ReplayedPage
 
-CODES = frozenset(EventCode) | WHOLE_REQUEST
+CODES = sorted(frozenset(EventCode) | WHOLE_REQUEST)
 NO_SUCH_ROW = "There is no such row in the quarantine."
 
+Code = Annotated[
+    str,
+    Meta(
+        description="Why it was refused.",
+        extra={"read": {str(code): str(code) for code in CODES}.get, "wanted": f"one of {', '.join(CODES)}"},
+        extra_json_schema={"enum": [str(code) for code in CODES]},
+    ),
+]
 
-@authorised
-async def get_quarantine(request: web.Request, site: Site) -> web.Response:
+
+class Rows(Struct, frozen=True):
+    """Which rows, and which part of the list of them."""
+
+    code: Code | None = None
+    since: Moment | None = None
+    limit: Limit = DEFAULT_LIMIT
+    start: Start | None = None
+
+
+class Dropped(Struct, frozen=True):
+    """Which rows to drop; `all` instead of both others."""
+
+    code: Code | None = None
+    since: Moment | None = None
+    all: bool = False
+
+
+async def get_quarantine(call: Call[Rows]) -> web.Response:
     """A page of what was refused, newest first; `next` is the `start` of the following page, null at the end."""
-    refuse_others(request, "code", "since", "limit", "start")
-    wanted, limit = read_wanted(request), read_limit(request)
-    start = read_start(request, parts=1)
-    before = None if start is None else start[0]
-    rows = await request.app[ADMINISTRATION].database.read(fetch_quarantine, site.site_id, wanted, limit + 1, before)
+    limit, start = call.query.limit, read_cursor(call.query.start, (int,))
+    rows = await call.read(fetch_quarantine, _wanted(call.query), limit + 1, None if start is None else start[0])
     page = rows[:limit]
     following = cursor(page[-1].quarantine_id) if len(rows) > limit else None
     return reply({"items": [quarantined_document(kept) for kept in page], "next": following})
 
 
-@authorised
-async def get_quarantined(request: web.Request, site: Site) -> web.Response:
+async def get_quarantined(call: Call[NoQuery]) -> web.Response:
     """One row with what was sent."""
-    quarantine_id = read_quarantine_id(request)
-    kept = await request.app[ADMINISTRATION].database.read(fetch_quarantined, site.site_id, quarantine_id)
+    kept = await call.read(fetch_quarantined, call.path["quarantine_id"])
     if kept is None:
         raise Problem("not_found", message=NO_SUCH_ROW)
-    return reply(quarantined_document(kept))
+    document = quarantined_document(kept)
+    return reply(document if call.may_see_pii else document | {"raw": mask_raw(document["raw"])})
 
 
-@authorised
-async def post_replay(request: web.Request, site: Site) -> web.Response:
+async def post_replay(call: Call[NoQuery]) -> web.Response:
     """Record one row, or the corrected event (or request) in the body; answers what became of it."""
-    refuse_others(request)
-    quarantine_id = read_quarantine_id(request)
-    corrected: bytes | None = None
-    if request.can_read_body:
-        check_form(request)
-        corrected = await read_payload(request.app[EDGE], request) or None
-    replayed = await _replay(request, site, quarantine_id, corrected)
+    replayed = await _replay(call, call.path["quarantine_id"], call.body)
     if replayed is None:
         raise Problem("not_found", message=NO_SUCH_ROW)
     if replayed.status == "unreadable":
-        raise Problem("correction_needed" if corrected is None else replayed.code)
+        raise Problem("correction_needed" if call.body is None else replayed.code)
     return reply(replayed_document(replayed))
 
 
-@authorised
-async def post_replays(request: web.Request, site: Site) -> web.Response:
+async def post_replays(call: Call[Rows]) -> web.Response:
     """Record a page of rows, oldest first; `next` is the `start` of the following page, null at the end."""
-    refuse_others(request, "code", "since", "limit", "start")
-    wanted, limit = read_wanted(request), read_limit(request)
-    start = read_start(request, parts=1)
-    after = 0 if start is None else start[0]
-    database = request.app[ADMINISTRATION].database
-    ids = await database.read(fetch_quarantine_ids, site.site_id, wanted, limit + 1, after)
+    limit, start = call.query.limit, read_cursor(call.query.start, (int,))
+    ids = await call.read(fetch_quarantine_ids, _wanted(call.query), limit + 1, 0 if start is None else start[0])
     page = ids[:limit]
-    results = [await _replay(request, site, quarantine_id) for quarantine_id in page]
+    results = [await _replay(call, quarantine_id) for quarantine_id in page]
     following = cursor(page[-1]) if len(ids) > limit else None
     return reply({"items": [replayed_document(each) for each in results if each is not None], "next": following})
 
 
-@authorised
-async def delete_row(request: web.Request, site: Site) -> web.Response:
+async def delete_row(call: Call[NoQuery]) -> web.Response:
     """Drop one row."""
-    quarantine_id = read_quarantine_id(request)
-    if not await request.app[ADMINISTRATION].database.write(delete_quarantined, site.site_id, quarantine_id):
+    if not await call.write(delete_quarantined, call.path["quarantine_id"]):
         raise Problem("not_found", message=NO_SUCH_ROW)
     return reply({"deleted": 1})
 
 
-@authorised
-async def delete_rows(request: web.Request, site: Site) -> web.Response:
+async def delete_rows(call: Call[Dropped]) -> web.Response:
     """Drop what `code` and `since` select; `all=true` instead of both drops everything."""
-    refuse_others(request, "code", "since", "all")
-    wanted = read_wanted(request)
-    is_all = request.query.get("all") == "true"
-    if is_all != (wanted == Wanted()):
+    wanted = _wanted(call.query)
+    if call.query.all != (wanted == Wanted()):
         raise Problem("invalid_parameter", "all", "Give code, since, or all=true to drop everything.")
-    return reply({"deleted": await request.app[ADMINISTRATION].database.write(delete_quarantine, site.site_id, wanted)})
+    return reply({"deleted": await call.write(delete_quarantine, wanted)})
 
 
-def read_quarantine_id(request: web.Request) -> int:
-    """The row of the path. Raises `Problem`."""
-    text = request.match_info["quarantine_id"]
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_INTEGER)) and int(text) <= MAX_INTEGER):
-        raise Problem("invalid_parameter", "quarantine_id", "quarantine_id is not a number.")
-    return int(text)
+def _wanted(query: Rows | Dropped) -> Wanted:
+    return Wanted(query.code, query.since)
 
 
-def read_wanted(request: web.Request) -> Wanted:
-    """The filter of the query. Raises `Problem`."""
-    code = request.query.get("code")
-    if code is not None and code not in CODES:
-        raise Problem("invalid_parameter", "code", f"code is none of {', '.join(sorted(CODES))}.")
-    return Wanted(code, read_moment(request, "since"))
+async def _replay(call: Call[Any], quarantine_id: int, corrected: bytes | None = None) -> Replayed | None:
+    parts = call.parts
+    return await replay_alone(
+        parts.database, call.site, quarantine_id, call.now(), call.edge.fresh_id, parts.erasures, corrected
+    )
 
 
-async def _replay(
-    request: web.Request, site: Site, quarantine_id: int, corrected: bytes | None = None
-) -> Replayed | None:
-    edge, parts = request.app[EDGE], request.app[ADMINISTRATION]
-    return await replay_alone(parts.database, site, quarantine_id, edge.now(), edge.fresh_id, parts.erasures, corrected)
+ONE = {"quarantine_id": Number}
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/api/v1/quarantine",
+        get_quarantine,
+        "What was refused, newest first",
+        Scope.QUARANTINE,
+        query=Rows,
+        reply=QuarantinePage,
+    ),
+    Endpoint(
+        "DELETE",
+        "/api/v1/quarantine",
+        delete_rows,
+        "Drop all rows that are meant",
+        Scope.QUARANTINE,
+        query=Dropped,
+        reply=Deleted,
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/quarantine/replay",
+        post_replays,
+        "Record many rows again, oldest first",
+        Scope.QUARANTINE,
+        query=Rows,
+        reply=ReplayedPage,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/quarantine/{quarantine_id}",
+        get_quarantined,
+        "One row, with what was sent",
+        Scope.QUARANTINE,
+        path_types=ONE,
+        reply=Quarantined,
+        errors=("not_found",),
+    ),
+    Endpoint(
+        "DELETE",
+        "/api/v1/quarantine/{quarantine_id}",
+        delete_row,
+        "Drop one row",
+        Scope.QUARANTINE,
+        path_types=ONE,
+        reply=Deleted,
+        errors=("not_found",),
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/quarantine/{quarantine_id}/replay",
+        post_replay,
+        "Record one row again, or the corrected event or request in the body",
+        Scope.QUARANTINE,
+        path_types=ONE,
+        body=AnyBody,
+        reply=ReplayedOne,
+        errors=("not_found", "correction_needed", "too_many_events"),
+    ),
+)
