@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from collector.domain.page import Page
 from collector.domain.recognition import DAY_MS, Moment
 from collector.domain.visit import SILENCE_MS, Session, State
 
@@ -112,9 +113,13 @@ class SeenContact:
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """A system event with whom it is about, and in which session; each None for nobody and none."""
+    """A system event with whom it is about, and in which session; each None for nobody and none.
+
+    `device_id` is that of its visit.
+    """
 
     event: StoredEvent
+    device_id: str | None
     identity_id: str | None
     session_id: str | None
 
@@ -142,6 +147,14 @@ class EventFilter:
     device_id: str | None = None
     agent: Agent | None = None
 
+    def takes_page(self, page: Page) -> bool:
+        """Whether a page was entered late enough and is at the address."""
+        if self.since is not None and page.entered_at < self.since:
+            return False
+        if self.url is not None and self.url.endswith("*"):
+            return (page.url or "").startswith(self.url[:-1])
+        return self.url is None or page.url == self.url
+
     def takes_visit_started(self, visit: Visit) -> bool:
         """Whether the event that stands for the beginning of `visit` is among them."""
         return (
@@ -161,6 +174,47 @@ class VisitFilter:
     state: State | None = None
     device_id: str | None = None
     agent: Agent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Included:
+    """Which lists are wanted inside of a visit, a session or a page."""
+
+    pages: bool = False
+    events: bool = False
+    sessions: bool = False
+    identities: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VisitView:
+    """A visit with its sessions, and with the lists that were asked for."""
+
+    visit: Visit
+    sessions: list[Session]
+    pages: list[Page]
+    events: list[StoredEvent]
+    identities: list[Identity]
+
+    @property
+    def size(self) -> int:
+        """How many items are in the lists."""
+        return len(self.pages) + len(self.events) + len(self.identities)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """A session with its visit, and with the lists that were asked for."""
+
+    visit: Visit
+    session: Session
+    pages: list[Page]
+    events: list[StoredEvent]
+
+    @property
+    def size(self) -> int:
+        """How many items are in the lists."""
+        return len(self.pages) + len(self.events)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, union
+from sqlalchemy import ColumnElement, Connection, Select, or_, select, union
 
 from collector.domain.history import AHEAD_MS, Agent, NextVisit, Visit, VisitFilter, Whom
 from collector.domain.recognition import Moment
@@ -41,12 +41,17 @@ _VISIT = (
 
 
 def _visit(row: Sequence[Any]) -> Visit:
-    *values, state, identity_id = row
-    return Visit(*values, State(state), identity_id)
+    visit_id, device_id, started_at, last_event_at, arrived_at, user_agent_id, state, identity_id = row
+    return Visit(visit_id, device_id, started_at, last_event_at, arrived_at, user_agent_id, State(state), identity_id)
 
 
 def fetch_visits(
-    conn: Connection, site_id: int, wanted: VisitFilter, limit: int, before: Before | None = None, of: Whom | None = None
+    conn: Connection,
+    site_id: int,
+    wanted: VisitFilter,
+    limit: int,
+    before: Before | None = None,
+    of: Whom | None = None,
 ) -> list[Visit]:
     """At most `limit` visits, the last to arrive first; `before` is the (arrived_at, visit_id) of the last one shown.
 
@@ -93,7 +98,11 @@ def _has_agent(agent: Agent) -> ColumnElement[bool]:
     if agent.agent_id is not None:
         return visits.c.user_agent_id == agent.agent_id
     mine = (user_agents.c.site_id == visits.c.site_id, user_agents.c.user_agent_id == visits.c.user_agent_id)
-    return select(user_agents.c.text).where(*mine, user_agents.c.text.icontains(agent.text or "", autoescape=True)).exists()
+    return (
+        select(user_agents.c.text)
+        .where(*mine, user_agents.c.text.icontains(agent.text or "", autoescape=True))
+        .exists()
+    )
 
 
 def is_in_visit(columns: Any, device_id: str | None, agent: Agent | None) -> list[ColumnElement[bool]]:
@@ -124,13 +133,15 @@ def fetch_visits_by_id(conn: Connection, site_id: int, visit_ids: Sequence[str])
 
 
 def _devices(site: Slot, *ids: Slot) -> Select[Any]:
-    return select(visits.c.visit_id, visits.c.device_id).where(visits.c.site_id == site, is_one_of(visits.c.visit_id, ids))
+    return select(visits.c.visit_id, visits.c.device_id).where(
+        visits.c.site_id == site, is_one_of(visits.c.visit_id, ids)
+    )
 
 
 def fetch_devices(conn: Connection, site_id: int, visit_ids: Sequence[str | None]) -> dict[str | None, str | None]:
     """The devices of visits, by the id of the visit."""
     ids = sorted({visit_id for visit_id in visit_ids if visit_id is not None})
-    return {visit_id: device_id for visit_id, device_id in fetch_by_ids(conn, _devices, site_id, ids)}
+    return {row[0]: row[1] for row in fetch_by_ids(conn, _devices, site_id, ids)}
 
 
 def _next_visit(site: Slot, device: Slot, after: Slot, visit: Slot) -> Select[Any]:
@@ -179,9 +190,12 @@ _SESSION = (
 
 
 def _session(row: Sequence[Any]) -> tuple[str, Session]:
-    visit_id, *values, since_at, since_seq, until_at, until_seq = row
+    visit_id, session_id, identity_id, profile_id, started_at, ended_at = row[:6]
+    since_at, since_seq, until_at, until_seq = row[6:]
     until = None if until_at is None else Moment(until_at, until_seq)
-    return visit_id, Session(*values, Moment(since_at, since_seq), until)
+    return visit_id, Session(
+        session_id, identity_id, profile_id, started_at, ended_at, Moment(since_at, since_seq), until
+    )
 
 
 def _sessions(site: Slot, *ids: Slot) -> Select[Any]:

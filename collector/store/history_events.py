@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, false, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, false, func, not_, or_, select
 
 from collector.domain.history import SYSTEM_NAMES, VISIT_STARTED, EventFilter, EventType, StoredEvent, Visit
 from collector.domain.page import Page, PageEvent, close_pages, fold_pages
 from collector.domain.recognition import Moment
 from collector.store.events import fetch_events_of
 from collector.store.history import is_in_visit, older
+from collector.store.prepared import Slot, fetch_by_ids, is_one_of
 from collector.store.schema import SYSTEM_CATEGORIES, events, visits
 
 Key = tuple[int, int]  # (occurred_at, row_id) of the last item already shown
@@ -46,6 +47,14 @@ class Window(NamedTuple):
     until: Moment | None
 
 
+class Place(NamedTuple):
+    """One visit, a stretch of it, or one device, or both; at least one of them is given."""
+
+    visit_id: str | None = None
+    window: Window | None = None
+    device_id: str | None = None
+
+
 class Reached(NamedTuple):
     """Some events, and the key from which the list goes on; None at its end."""
 
@@ -53,11 +62,20 @@ class Reached(NamedTuple):
     key: Key | None
 
 
-def _event(row: RowMapping) -> StoredEvent:
-    plain = ("row_id", "event_id", "category", "action", "occurred_at", "received_at")
-    rest = ("visit_id", "page_id", "url", "body")
-    moment = Moment(row["tracked_at"], row["seq"])
-    return StoredEvent(*(row[name] for name in plain), moment, *(row[name] for name in rest))
+def _event(row: RowMapping | dict[str, Any]) -> StoredEvent:
+    return StoredEvent(
+        row["row_id"],
+        row["event_id"],
+        row["category"],
+        row["action"],
+        row["occurred_at"],
+        row["received_at"],
+        Moment(row["tracked_at"], row["seq"]),
+        row["visit_id"],
+        row["page_id"],
+        row["url"],
+        row["body"],
+    )
 
 
 def conditions_of(columns: Any, wanted: EventFilter) -> list[ColumnElement[bool]]:
@@ -95,13 +113,13 @@ def _is_one_of(columns: Any, pairs: Sequence[tuple[str, str]]) -> ColumnElement[
     return or_(*(and_(columns.category == name, columns.action.in_(actions)) for name, actions in by_category.items()))
 
 
-def _in_visit(site_id: int, visit_id: str, window: Window | None) -> list[ColumnElement[bool]]:
-    mine = [events.c.site_id == site_id, events.c.visit_id == visit_id, events.c.profile_id.is_not(None)]
-    if window is not None:
-        at, seq = window.since
+def _in_visit(site_id: int, place: Place) -> list[ColumnElement[bool]]:
+    mine = [events.c.site_id == site_id, events.c.visit_id == place.visit_id, events.c.profile_id.is_not(None)]
+    if place.window is not None:
+        at, seq = place.window.since
         mine.append(or_(events.c.tracked_at > at, and_(events.c.tracked_at == at, events.c.seq >= seq)))
-    if window is not None and window.until is not None:
-        at, seq = window.until
+    if place.window is not None and place.window.until is not None:
+        at, seq = place.window.until
         mine.append(or_(events.c.tracked_at < at, and_(events.c.tracked_at == at, events.c.seq < seq)))
     return mine
 
@@ -109,14 +127,13 @@ def _in_visit(site_id: int, visit_id: str, window: Window | None) -> list[Column
 def fetch_events_in(
     conn: Connection,
     site_id: int,
-    visit_id: str,
+    place: Place,
     wanted: EventFilter,
     limit: int,
     after: Key | None = None,
-    window: Window | None = None,
 ) -> list[StoredEvent]:
-    """At most `limit` events of a visit in order, later than the one of key `after`."""
-    conditions = [*_in_visit(site_id, visit_id, window), *conditions_of(events.c, wanted)]
+    """At most `limit` events of a visit, or a stretch of it, in order, later than the one of key `after`."""
+    conditions = [*_in_visit(site_id, place), *conditions_of(events.c, wanted)]
     if after is not None:
         at, row_id = after
         conditions += [events.c.occurred_at >= at, or_(events.c.occurred_at > at, events.c.row_id > row_id)]
@@ -135,50 +152,12 @@ def fetch_events_of_person(
 
 
 def fetch_system_events(
-    conn: Connection,
-    site_id: int,
-    limit: int,
-    before: Key | None = None,
-    *,
-    since: int | None = None,
-    visit_id: str | None = None,
-    device_id: str | None = None,
-    window: Window | None = None,
+    conn: Connection, site_id: int, limit: int, before: Key | None = None, since: int | None = None
 ) -> Reached:
-    """System events, newest first: of a site, or of one visit (and a window in it), or of one device.
+    """System events of a site, newest first.
 
-    Of a site at most `EXAMINED` rows are looked at: where few of them are of visitors, a page has fewer than `limit`.
+    At most `EXAMINED` rows are looked at: where few of them are of visitors, a page has fewer than `limit`.
     """
-    if visit_id is not None:
-        conditions = [*_in_visit(site_id, visit_id, window), *_is_system(site_id, device_id)]
-    elif device_id is not None:
-        conditions = [events.c.site_id == site_id, *_is_system(site_id, device_id)]
-    else:
-        return _walk_site(conn, site_id, limit, before, since)
-    at = events.c.occurred_at + 0  # these are few, and are sorted
-    if since is not None:
-        conditions.append(at >= since)
-    if before is not None:
-        conditions += older(at, events.c.row_id, before)
-    query = select(*_EVENT).where(*conditions).order_by(at.desc(), events.c.row_id.desc()).limit(limit + 1)
-    return _cut([_event(row) for row in conn.execute(query).mappings()], limit)
-
-
-def _is_system(site_id: int, device_id: str | None) -> list[ColumnElement[bool]]:
-    conditions = [_is_one_of(events.c, list(SYSTEM_NAMES)), events.c.profile_id.is_not(None)]
-    if device_id is not None:
-        mine = select(visits.c.visit_id).where(visits.c.site_id == site_id, visits.c.device_id == device_id)
-        conditions.append(events.c.visit_id.in_(mine))
-    return conditions
-
-
-def _cut(found: list[StoredEvent], limit: int) -> Reached:
-    page = found[:limit]
-    return Reached(page, (page[-1].occurred_at, page[-1].row_id) if len(found) > limit else None)
-
-
-def _walk_site(conn: Connection, site_id: int, limit: int, before: Key | None, since: int | None) -> Reached:
-    """In chunks of the index, of which those of visitors are kept."""
     found: list[StoredEvent] = []
     key, examined = before, 0
     while True:
@@ -197,6 +176,34 @@ def _walk_site(conn: Connection, site_id: int, limit: int, before: Key | None, s
             return Reached(found, key)
 
 
+def fetch_system_events_in(
+    conn: Connection,
+    site_id: int,
+    place: Place,
+    limit: int,
+    before: Key | None = None,
+    since: int | None = None,
+) -> Reached:
+    """System events of one visit, of a stretch of it, or of one device; newest first."""
+    if place.visit_id is not None:
+        conditions = _in_visit(site_id, place)
+    else:
+        conditions = [events.c.site_id == site_id, events.c.profile_id.is_not(None)]
+    conditions.append(_is_one_of(events.c, list(SYSTEM_NAMES)))
+    if place.device_id is not None:
+        mine = select(visits.c.visit_id).where(visits.c.site_id == site_id, visits.c.device_id == place.device_id)
+        conditions.append(events.c.visit_id.in_(mine))
+    at = events.c.occurred_at + 0  # these are few, and are sorted
+    if since is not None:
+        conditions.append(at >= since)
+    if before is not None:
+        conditions += older(at, events.c.row_id, before)
+    query = select(*_EVENT).where(*conditions).order_by(at.desc(), events.c.row_id.desc()).limit(limit + 1)
+    found = [_event(row) for row in conn.execute(query).mappings()]
+    page = found[:limit]
+    return Reached(page, (page[-1].occurred_at, page[-1].row_id) if len(found) > limit else None)
+
+
 def _fetch_chunk(conn: Connection, site_id: int, before: Key | None, since: int | None) -> Sequence[RowMapping]:
     conditions = [events.c.site_id == site_id, SYSTEM_CATEGORIES]
     if since is not None:
@@ -208,10 +215,31 @@ def _fetch_chunk(conn: Connection, site_id: int, before: Key | None, since: int 
     return conn.execute(query).mappings().all()
 
 
+def fetch_speaker(conn: Connection, site_id: int, visit_id: str) -> str | None:
+    """The UID that spoke last in a visit, None if there is no such visit."""
+    mine = (events.c.site_id == site_id, events.c.visit_id == visit_id, events.c.profile_id.is_not(None))
+    order = (events.c.occurred_at.desc(), events.c.row_id.desc())
+    query = select(events.c.uid).where(*mine, events.c.uid.is_not(None)).order_by(*order).limit(1)
+    uid: str | None = conn.scalar(query)
+    return uid
+
+
+def _events_by_id(site: Slot, *ids: Slot) -> Select[Any]:
+    return select(*_EVENT).where(events.c.site_id == site, is_one_of(events.c.event_id, ids))
+
+
+def fetch_events_by_id(conn: Connection, site_id: int, event_ids: Sequence[str]) -> list[StoredEvent]:
+    """Those of `event_ids` that are stored, in this order."""
+    names = [column.name for column in _EVENT]
+    rows = fetch_by_ids(conn, _events_by_id, site_id, event_ids)
+    found = {row["event_id"]: _event(row) for row in (dict(zip(names, row, strict=True)) for row in rows)}
+    return [found[event_id] for event_id in event_ids if event_id in found]
+
+
 def fetch_pages(conn: Connection, site_id: int, visit: Visit, *, is_over: bool) -> list[Page]:
     """The pages of a visit in the order in which they were entered; of one that `is_over` all have been left."""
     columns = (events.c.event_id, events.c.page_id, events.c.action, events.c.occurred_at, events.c.tracked_at)
-    mine = [*_in_visit(site_id, visit.visit_id, None), events.c.page_id.is_not(None)]
+    mine = [*_in_visit(site_id, Place(visit.visit_id)), events.c.page_id.is_not(None)]
     turns = [events.c.category == "page", events.c.action.in_(["view", "exit"])]
     query = select(*columns, events.c.seq, events.c.url, events.c.body).where(*mine, *turns)
     pages = fold_pages(map(_page_event, conn.execute(query)))
@@ -219,7 +247,7 @@ def fetch_pages(conn: Connection, site_id: int, visit: Visit, *, is_over: bool) 
     if not is_over or not unclosed:
         return pages
     last = select(events.c.page_id, func.max(events.c.occurred_at)).where(*mine).group_by(events.c.page_id)
-    return close_pages(pages, {page_id: at for page_id, at in conn.execute(last)})
+    return close_pages(pages, {row[0]: row[1] for row in conn.execute(last)})
 
 
 def _page_event(row: Any) -> PageEvent:

@@ -2,29 +2,121 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
-from collector.domain.history import Identification, StoredEvent
-from collector.domain.recognition import Moment
+from collector.domain.history import Identification, StoredEvent, Visit, VisitFilter
 from collector.domain.visit import MarkerKind, session_at
-from collector.store.history import Before, fetch_session, fetch_sessions_in, older
-from collector.store.history_events import Window
+from collector.store.history import (
+    Before,
+    fetch_devices,
+    fetch_session,
+    fetch_sessions_in,
+    fetch_visit,
+    fetch_visits,
+    older,
+)
+from collector.store.history_events import (
+    Place,
+    Reached,
+    Window,
+    fetch_events_by_id,
+    fetch_system_events,
+    fetch_system_events_in,
+)
 from collector.store.history_identities import Narrowed
 from collector.store.prepared import Slot, fetch_by_ids, is_one_of
-from collector.store.schema import events, user_identifications
+from collector.store.schema import user_identifications
 
 CHUNK = 500
+LATE_MS = 3_600_000
+MAX = 2**62
 EXAMINED = 5000  # rows of a site that one page looks at, at most
+NEWEST = (MAX, MAX, MAX, "ffffffff-ffff-ffff-ffff-ffffffffffff")  # before all that can be listed
 KINDS = frozenset({MarkerKind.SIGN_IN, MarkerKind.SIGN_OUT, MarkerKind.USER_INFO})  # those that are system events
 
 
-def fetch_window(conn: Connection, site_id: int, session_id: str) -> tuple[str, Window] | None:
-    """The visit of a session, and where in it the session is; None if there is no such session."""
-    found = fetch_session(conn, site_id, session_id)
-    return None if found is None else (found[0].visit_id, Window(found[1].since, found[1].until))
+def fetch_system_page(
+    conn: Connection, site_id: int, wanted: Narrowed, limit: int, start: tuple[int, int, int, str] | None = None
+) -> tuple[list[Identification | Visit], tuple[int, int, int, str] | None]:
+    """System events and beginnings of visits, newest first, and the keys from which the two go on, None at their end.
+
+    Both are lists by themselves, of which the head that is newer comes next.
+    """
+    place = _place_of(conn, site_id, wanted)
+    if place is None:
+        return [], None
+    key, visit_key = (start[:2], start[2:]) if start else (NEWEST[:2], NEWEST[2:])
+    if place.visit_id is None and place.device_id is None:
+        reached = fetch_system_events(conn, site_id, limit, key, wanted.since)
+    else:
+        reached = fetch_system_events_in(conn, site_id, place, limit, key, wanted.since)
+    begun = _beginnings(conn, site_id, wanted, place, limit + 1, visit_key)
+    shown = _merge(reached, begun, limit)
+    told = iter(identify(conn, site_id, [item for item in shown if isinstance(item, StoredEvent)]))
+    items = [item if isinstance(item, Visit) else next(told) for item in shown]
+    for item in shown:
+        if isinstance(item, Visit):
+            visit_key = (item.arrived_at, item.visit_id)
+        else:
+            key = (item.occurred_at, item.row_id)
+    if len(shown) == len(reached.events) + len(begun) and reached.key is None:
+        return items, None
+    if reached.key is not None and (
+        not reached.events or key == (reached.events[-1].occurred_at, reached.events[-1].row_id)
+    ):
+        key = reached.key
+    return items, (*key, *visit_key)
+
+
+def _place_of(conn: Connection, site_id: int, wanted: Narrowed) -> Place | None:
+    """Where to look; None where nothing can be."""
+    if wanted.session_id is None:
+        return Place(wanted.visit_id, None, wanted.device_id)
+    found = fetch_session(conn, site_id, wanted.session_id)
+    if found is None or wanted.visit_id not in (None, found[0].visit_id):
+        return None
+    return Place(found[0].visit_id, Window(found[1].since, found[1].until), wanted.device_id)
+
+
+def _beginnings(
+    conn: Connection, site_id: int, wanted: Narrowed, place: Place, limit: int, before: tuple[int, str]
+) -> list[Visit]:
+    """The visits that began, the last to arrive first."""
+    if place.window is not None:
+        return []
+    if place.visit_id is None:
+        return fetch_visits(conn, site_id, VisitFilter(wanted.since, None, place.device_id), limit, before)
+    visit = fetch_visit(conn, site_id, place.visit_id)
+    is_meant = (
+        visit is not None
+        and place.device_id in (None, visit.device_id)
+        and (wanted.since is None or visit.started_at >= wanted.since)
+        and (visit.arrived_at, visit.visit_id) < before
+    )
+    return [visit] if visit is not None and is_meant else []
+
+
+def _merge(reached: Reached, begun: list[Visit], limit: int) -> list[StoredEvent | Visit]:
+    """The newest of both lists. Where events end because enough were looked at, beginnings before them wait."""
+    shown: list[StoredEvent | Visit] = []
+    events_left, visits_left = deque(reached.events), deque(begun)
+    while len(shown) < limit and (events_left or visits_left):
+        if not visits_left or (events_left and events_left[0].occurred_at >= _listed_at(visits_left[0])):
+            shown.append(events_left.popleft())
+        elif events_left or reached.key is None or _listed_at(visits_left[0]) > reached.key[0]:
+            shown.append(visits_left.popleft())
+        else:
+            break
+    return shown
+
+
+def _listed_at(visit: Visit) -> int:
+    """When a visit began; when it arrived, where that was much later, because that is the order of visits."""
+    return visit.started_at if visit.arrived_at - visit.started_at < LATE_MS else visit.arrived_at
 
 
 def fetch_identified(
@@ -34,7 +126,11 @@ def fetch_identified(
 
     At most `EXAMINED` rows are looked at: where few of them name somebody, a page has fewer than `limit`.
     """
-    kept: list[Row[Any]] = []
+    place = _place_of(conn, site_id, wanted)
+    if place is None:
+        return [], None
+    wanted = wanted._replace(visit_id=place.visit_id)
+    kept: list[Any] = []
     key, examined = before, 0
     following: Before | None = None
     while True:
@@ -60,7 +156,7 @@ def _in_session(found: list[Identification], session_id: str | None) -> list[Ide
     return [each for each in found if session_id is None or each.session_id == session_id]
 
 
-def _fetch_chunk(conn: Connection, site_id: int, wanted: Narrowed, before: Before | None) -> Sequence[Row[Any]]:
+def _fetch_chunk(conn: Connection, site_id: int, wanted: Narrowed, before: Before | None) -> Sequence[Any]:
     table = user_identifications.c
     at: ColumnElement[int] = table.occurred_at
     conditions = [table.site_id == site_id]
@@ -77,36 +173,9 @@ def _fetch_chunk(conn: Connection, site_id: int, wanted: Narrowed, before: Befor
     if before is not None:
         conditions += older(at, table.event_id, before)
     columns = (table.event_id, table.occurred_at, table.kind, table.identity_id, table.visit_id)
-    return conn.execute(select(*columns).where(*conditions).order_by(at.desc(), table.event_id.desc()).limit(CHUNK)).all()
-
-
-_EVENT = (
-    events.c.row_id,
-    events.c.event_id,
-    events.c.category,
-    events.c.action,
-    events.c.occurred_at,
-    events.c.received_at,
-    events.c.tracked_at,
-    events.c.seq,
-    events.c.visit_id,
-    events.c.page_id,
-    events.c.url,
-    events.c.body,
-)
-
-
-def _events(site: Slot, *ids: Slot) -> Select[Any]:
-    return select(*_EVENT).where(events.c.site_id == site, is_one_of(events.c.event_id, ids))
-
-
-def fetch_events_by_id(conn: Connection, site_id: int, event_ids: Sequence[str]) -> list[StoredEvent]:
-    """Those of `event_ids` that are stored, in this order."""
-    found = {}
-    for *plain, tracked_at, seq, visit_id, page_id, url, body in fetch_by_ids(conn, _events, site_id, event_ids):
-        event = StoredEvent(*plain, Moment(tracked_at, seq), visit_id, page_id, url, body)
-        found[event.event_id] = event
-    return [found[event_id] for event_id in event_ids if event_id in found]
+    return conn.execute(
+        select(*columns).where(*conditions).order_by(at.desc(), table.event_id.desc()).limit(CHUNK)
+    ).all()
 
 
 def _markers(site: Slot, *ids: Slot) -> Select[Any]:
@@ -117,11 +186,14 @@ def _markers(site: Slot, *ids: Slot) -> Select[Any]:
 def identify(conn: Connection, site_id: int, found: Sequence[StoredEvent]) -> list[Identification]:
     """`found` with whom each is about: whom it names, else whose session it is in."""
     marked = [event.event_id for event in found if event.category == "user"]
-    names = dict(fetch_by_ids(conn, _markers, site_id, marked))
-    sessions = fetch_sessions_in(conn, site_id, [event.visit_id for event in found])
+    names = {row[0]: row[1] for row in fetch_by_ids(conn, _markers, site_id, marked)}
+    visit_ids = [event.visit_id for event in found]
+    sessions, devices = fetch_sessions_in(conn, site_id, visit_ids), fetch_devices(conn, site_id, visit_ids)
     told = []
     for event in found:
         session = session_at(sessions.get(event.visit_id or "", ()), event.moment)
         identity_id = names.get(event.event_id) or (session.identity_id if session else None)
-        told.append(Identification(event, identity_id, session.session_id if session else None))
+        told.append(
+            Identification(event, devices.get(event.visit_id), identity_id, session.session_id if session else None)
+        )
     return told

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, literal_column, select
 
 from collector.domain.event import Trust
-from collector.domain.history import AHEAD_MS, Agent, Identity, SeenContact, Whom, location_of, name_of
+from collector.domain.history import AHEAD_MS, Agent, Identity, SeenContact, Visit, Whom, location_of, name_of
 from collector.domain.identifiers import clean_email
 from collector.domain.traits import Trait, fold_traits
 from collector.store.events import fetch_first_seen, fetch_last_seen
@@ -45,16 +45,18 @@ class Narrowed(NamedTuple):
 
 def find_whom(conn: Connection, site_id: int, identity_id: str) -> Whom | None:
     """Who answers to an identityId: by customer id, e-mail, e-mail of old, or as somebody named. None: unknown."""
-    leaf = _find_leaf(conn, site_id, identity_id)
-    if leaf is not None:
-        root = fetch_roots(conn, site_id, [leaf]).get(leaf)
-        return Whom(identity_id, tuple(leaf for leaf, _ in fetch_cluster(conn, site_id, root)) if root else ())
-    mine = (identities.c.site_id == site_id, identities.c.identity_id == identity_id)
-    return Whom(identity_id) if conn.scalar(select(identities.c.first_at).where(*mine)) is not None else None
-
-
-def _find_leaf(conn: Connection, site_id: int, identity_id: str) -> str | None:
     email = clean_email(identity_id)
+    leaf = _find_leaf(conn, site_id, identity_id, email)
+    mine = (identities.c.site_id == site_id, identities.c.identity_id.in_({identity_id, email or identity_id}))
+    named = set(conn.scalars(select(identities.c.identity_id).where(*mine)))
+    if leaf is None and not named:
+        return None
+    called = identity_id if identity_id in named or email is None else email
+    root = fetch_roots(conn, site_id, [leaf]).get(leaf) if leaf is not None else None
+    return Whom(called, tuple(leaf for leaf, _ in fetch_cluster(conn, site_id, root)) if root else ())
+
+
+def _find_leaf(conn: Connection, site_id: int, identity_id: str, email: str | None) -> str | None:
     held: tuple[tuple[Table, str, str | None], ...] = (
         (identifiers, "cid", identity_id),
         (identifiers, "email", email),
@@ -82,7 +84,7 @@ def fetch_identities(
 
     Which of them used a user agent is looked up one by one: at most `EXAMINED` for a page.
     """
-    found: list[Row[Any]] = []
+    found: list[Any] = []
     key, examined = before, 0
     while True:
         rows = _fetch_chunk(conn, site_id, CHUNK if agent else limit + 1, key, since, device_id)
@@ -101,7 +103,7 @@ def fetch_identities(
 
 def _fetch_chunk(
     conn: Connection, site_id: int, limit: int, before: Before | None, since: int | None, device_id: str | None
-) -> Sequence[Row[Any]]:
+) -> Sequence[Any]:
     table = identities.c
     arrived_at: ColumnElement[int] = table.arrived_at
     conditions = [table.site_id == site_id]
@@ -140,19 +142,24 @@ def fetch_identities_by_id(conn: Connection, site_id: int, identity_ids: Sequenc
         return []
     table = identities.c
     mine = (table.site_id == site_id, table.identity_id.in_(identity_ids))
-    rows = {row.identity_id: row for row in conn.execute(select(table.identity_id, table.first_at, table.last_at).where(*mine))}
-    return _complete(conn, site_id, [rows[identity_id] for identity_id in dict.fromkeys(identity_ids) if identity_id in rows])
+    rows: dict[str, Any] = {
+        row.identity_id: row
+        for row in conn.execute(select(table.identity_id, table.first_at, table.last_at).where(*mine))
+    }
+    return _complete(
+        conn, site_id, [rows[identity_id] for identity_id in dict.fromkeys(identity_ids) if identity_id in rows]
+    )
 
 
-def fetch_identities_in(conn: Connection, site_id: int, visit_id: str, assumed: str | None) -> list[Identity]:
-    """The identities that were in a visit, in order of being named; `assumed` is whom it is held to be of."""
-    mine = (contacts.c.site_id == site_id, contacts.c.visit_id == visit_id)
+def fetch_identities_in(conn: Connection, site_id: int, visit: Visit) -> list[Identity]:
+    """The identities that were in a visit, in order of being named, and whom it is held to be of."""
+    mine = (contacts.c.site_id == site_id, contacts.c.visit_id == visit.visit_id)
     order = (contacts.c.occurred_at, contacts.c.contact_id)
     named = list(conn.scalars(select(contacts.c.identity_id).where(*mine).order_by(*order)))
-    return fetch_identities_by_id(conn, site_id, named + ([assumed] if assumed is not None else []))
+    return fetch_identities_by_id(conn, site_id, named + ([visit.identity_id] if visit.identity_id is not None else []))
 
 
-def _complete(conn: Connection, site_id: int, rows: Sequence[Row[Any]]) -> list[Identity]:
+def _complete(conn: Connection, site_id: int, rows: Sequence[Any]) -> list[Identity]:
     """Identities with what is known of the people behind them; a few statements for all, and two for each."""
     ids = [row.identity_id for row in rows]
     leaf_of = _find_leaves(conn, site_id, ids)
@@ -212,9 +219,7 @@ def _traits(site: Slot, *leaves: Slot) -> Select[Any]:
     return select(*columns).where(table.site_id == site, is_one_of(table.profile_id, leaves))
 
 
-def _told(
-    conn: Connection, site_id: int, identity_id: str, dates: tuple[int, int], leaves: Sequence[str]
-) -> Identity:
+def _told(conn: Connection, site_id: int, identity_id: str, dates: tuple[int, int], leaves: Sequence[str]) -> Identity:
     rows = fetch_by_ids(conn, _traits, site_id, leaves)
     counted, _ = fold_traits(Trait(name, value, Trust(trust), *rest) for name, value, trust, *rest in rows)
     said = {name: orjson.loads(trait.value) for name, trait in counted.items()}
@@ -248,6 +253,13 @@ def fetch_contacts(
         conditions.append(at >= wanted.since)
     if before is not None:
         conditions += older(at, table.contact_id, before)
-    columns = (table.contact_id, table.identity_id, table.session_id, table.visit_id, table.device_id, table.occurred_at)
+    columns = (
+        table.contact_id,
+        table.identity_id,
+        table.session_id,
+        table.visit_id,
+        table.device_id,
+        table.occurred_at,
+    )
     query = select(*columns).where(*conditions).order_by(at.desc(), table.contact_id.desc()).limit(limit)
     return [SeenContact(*row) for row in conn.execute(query)]

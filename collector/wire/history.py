@@ -1,15 +1,13 @@
-"""The History API's own JSON: its shapes, how stored values become them, and what is masked in them.
+"""The History API's own JSON: how stored values become its shapes, and what is masked in them.
 
 Times are ms since 1970 UTC, 0 where something goes on. Lists inside of a visit are null unless they were asked for.
 A key without `pii:read` gets the masked form; ids, times and counts are the same in both.
 """
 
-# ruff: noqa: N815 - the names are the interface's
-
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 import orjson
 
@@ -19,129 +17,57 @@ from collector.domain.history import (
     EventType,
     Identification,
     Identity,
+    Included,
     SeenContact,
+    SessionView,
     StoredEvent,
     Visit,
+    VisitView,
     active_session,
     end_reason,
     event_name,
     is_over,
     session_end,
 )
-from collector.domain.masking import mask_identity_id, mask_text, mask_value
+from collector.domain.masking import MASK, mask_identity_id, mask_text, mask_value
 from collector.domain.page import Page, duration_of
 from collector.domain.visit import Session, session_at
-
-MASK = "***"
-
-
-class EventDocument(TypedDict):
-    """Something that happened. `timestamp` is when, `serverTimestamp` when it was received."""
-
-    eventID: str
-    category: str
-    eventType: str
-    eventName: str
-    timestamp: int
-    serverTimestamp: int
-    visitID: str | None
-    pageID: str | None
-    globalVisitID: str | None
-    url: str | None
-    data: dict[str, Any]
+from collector.wire.history_shapes import (
+    ContactDocument,
+    EventDocument,
+    IdentificationDocument,
+    IdentityDocument,
+    PageDocument,
+    SessionDocument,
+    VisitDocument,
+)
 
 
-class IdentificationDocument(EventDocument):
-    """A system event with whom it is about."""
-
-    identityId: str | None
-    sessionId: str | None
-
-
-class PageDocument(TypedDict):
-    """A page view. `duration` is the active time, else from entering to exit; ms."""
-
-    pageID: str
-    visitID: str
-    sessionID: str | None
-    identityId: str | None
-    url: str | None
-    title: str | None
-    referrer: str | None
-    enterDate: int
-    exitDate: int
-    duration: int
-    globalVisitID: str | None
-    eventIds: NotRequired[list[str]]
-    events: NotRequired[list[EventDocument] | None]
-
-
-class SessionDocument(TypedDict):
-    """A stretch of a visit during which a customer is authenticated. `duration` is 0 while it goes on; ms."""
-
-    sessionID: str
-    identityId: str
-    startDate: int
-    endDate: int
-    duration: int
-    pageIds: NotRequired[list[str]]
-    pages: NotRequired[list[PageDocument] | None]
-    eventIds: NotRequired[list[str]]
-    events: NotRequired[list[EventDocument] | None]
+def visit_document(
+    view: VisitView, included: Included, detailed: frozenset[str], now: int, own_hosts: tuple[str, ...]
+) -> VisitDocument:
+    """A visit with the ids of the lists that are `included`, and the items themselves of those `detailed`."""
+    document = _bare_visit(view.visit, view.sessions, now, own_hosts)
+    if included.pages:
+        pages = [page_document(page, view.visit, view.sessions) for page in view.pages]
+        document["pageIds"] = [page["pageID"] for page in pages]
+        document["pages"] = pages if "pages" in detailed else None
+    if included.events:
+        events = [visit_started(view.visit), *(event_document(event, view.visit.device_id) for event in view.events)]
+        document["eventIds"] = [event["eventID"] for event in events]
+        document["events"] = events if "events" in detailed else None
+    if included.sessions:
+        sessions = [session_document(session, view.visit, now) for session in view.sessions]
+        document["sessionIds"] = [session["sessionID"] for session in sessions]
+        document["sessions"] = sessions if "sessions" in detailed else None
+    if included.identities:
+        identities = list(map(identity_document, view.identities))
+        document["identityIds"] = [identity["identityId"] for identity in identities]
+        document["identities"] = identities if "identities" in detailed else None
+    return document
 
 
-class IdentityDocument(TypedDict):
-    """Who was named. `visitScope` are the devices on which they were seen, some 50 at most."""
-
-    identityId: str
-    name: str | None
-    location: str | None
-    visitScope: list[str]
-    firstDate: int
-    lastDate: int
-
-
-class VisitDocument(TypedDict):
-    """A run of activity on one device."""
-
-    visitId: str
-    startDate: int
-    endDate: int
-    endReason: str | None
-    activeSessionId: str | None
-    globalVisitID: str | None
-    userAgentID: str | None
-    state: str
-    eventIds: list[str] | None
-    events: list[EventDocument] | None
-    pageIds: list[str] | None
-    pages: list[PageDocument] | None
-    sessionIds: list[str] | None
-    sessions: list[SessionDocument] | None
-    identityIds: list[str] | None
-    identities: list[IdentityDocument] | None
-
-
-class ContactDocument(TypedDict):
-    """An identity in a visit, and in a session of it if there was one."""
-
-    contactId: str
-    identityId: str
-    sessionId: str | None
-    visitId: str
-    globalVisitID: str | None
-    timestamp: int
-
-
-class UserAgentDocument(TypedDict):
-    """What a browser said it is."""
-
-    userAgentID: str
-    userAgent: str
-
-
-def visit_document(visit: Visit, sessions: list[Session], now: int, own_hosts: tuple[str, ...]) -> VisitDocument:
-    """A visit without lists. `sessions` are its own."""
+def _bare_visit(visit: Visit, sessions: list[Session], now: int, own_hosts: tuple[str, ...]) -> VisitDocument:
     active = active_session(sessions, visit, now)
     return {
         "visitId": visit.visit_id,
@@ -198,15 +124,15 @@ def event_document(event: StoredEvent, device_id: str | None) -> EventDocument:
     }
 
 
-def identification_document(
-    event: EventDocument, found: Identification | None = None
-) -> IdentificationDocument:
-    """A system event with whom it is about; VisitStarted is about nobody."""
-    return {
-        **event,
-        "identityId": found.identity_id if found else None,
-        "sessionId": found.session_id if found else None,
-    }
+def identification_document(found: Identification) -> IdentificationDocument:
+    """A system event with whom it is about."""
+    event = event_document(found.event, found.device_id)
+    return {**event, "identityId": found.identity_id, "sessionId": found.session_id}
+
+
+def started_document(visit: Visit) -> IdentificationDocument:
+    """The beginning of a visit among the others: about nobody."""
+    return {**visit_started(visit), "identityId": None, "sessionId": None}
 
 
 def page_document(page: Page, visit: Visit, sessions: Sequence[Session]) -> PageDocument:
@@ -237,6 +163,20 @@ def session_document(session: Session, visit: Visit, now: int) -> SessionDocumen
         "endDate": end,
         "duration": end - session.started_at if end else 0,
     }
+
+
+def session_view_document(view: SessionView, included: Included, detailed: frozenset[str], now: int) -> SessionDocument:
+    """A session, and the lists that are `included`."""
+    document = session_document(view.session, view.visit, now)
+    if included.pages:
+        pages = [page_document(page, view.visit, [view.session]) for page in view.pages]
+        document["pageIds"] = [page["pageID"] for page in pages]
+        document["pages"] = pages if "pages" in detailed else None
+    if included.events:
+        events = [event_document(event, view.visit.device_id) for event in view.events]
+        document["eventIds"] = [event["eventID"] for event in events]
+        document["events"] = events if "events" in detailed else None
+    return document
 
 
 def identity_document(identity: Identity) -> IdentityDocument:
