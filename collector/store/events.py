@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -24,6 +24,7 @@ from collector.store.prepared import Slot, fetch_by_ids, is_one_of, write_rows
 from collector.store.schema import events, id_bytes, profiles
 
 EventRow = tuple[object, ...]  # one value for each column but row_id
+Conditions = Callable[[Any], list[ColumnElement[bool]]]  # of the columns of events, or of an alias of them
 
 
 class StoredEvent(NamedTuple):
@@ -110,7 +111,12 @@ def fetch_stored(conn: Connection, site_id: int, event_ids: Sequence[str]) -> di
 
 
 def fetch_events_of(
-    conn: Connection, site_id: int, leaves: Sequence[str], limit: int, before: tuple[int, int] | None = None
+    conn: Connection,
+    site_id: int,
+    leaves: Sequence[str],
+    limit: int,
+    before: tuple[int, int] | None = None,
+    only: Conditions = lambda _: [],
 ) -> Sequence[RowMapping]:
     """The events of a person, newest first; `before` is the (occurred_at, row_id) of the last one already shown.
 
@@ -119,19 +125,19 @@ def fetch_events_of(
     """
     theirs = events.c.profile_id.in_(leaves)
     if conn.dialect.name == "postgresql":
-        theirs = events.c.row_id.in_(_newest_of_each(site_id, leaves, limit, before))
-    query = select(events).where(events.c.site_id == site_id, theirs, *_older(events.c, before))
+        theirs = events.c.row_id.in_(_newest_of_each(site_id, leaves, limit, before, only))
+    query = select(events).where(events.c.site_id == site_id, theirs, *_older(events.c, before), *only(events.c))
     query = query.order_by(events.c.occurred_at.desc(), events.c.row_id.desc()).limit(limit)
     return conn.execute(query).mappings().all()
 
 
 def _newest_of_each(
-    site_id: int, leaves: Sequence[str], limit: int, before: tuple[int, int] | None
+    site_id: int, leaves: Sequence[str], limit: int, before: tuple[int, int] | None, only: Conditions
 ) -> Select[tuple[int]]:
     """The row ids of the `limit` newest events of each leaf."""
     own = events.alias("own")
     mine = (own.c.site_id == profiles.c.site_id, own.c.profile_id == profiles.c.profile_id)
-    newest = select(own.c.row_id, own.c.occurred_at).where(*mine, *_older(own.c, before))
+    newest = select(own.c.row_id, own.c.occurred_at).where(*mine, *_older(own.c, before), *only(own.c))
     each = newest.order_by(own.c.occurred_at.desc(), own.c.row_id.desc()).limit(limit).lateral("each")
     these = (profiles.c.site_id == site_id, profiles.c.profile_id.in_(leaves))
     page = select(each.c.row_id).select_from(profiles).join(each, true()).where(*these)

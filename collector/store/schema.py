@@ -171,6 +171,7 @@ retirements = Table(  # e-mails that are history, as they were held: undoing a m
     Column("assigned_at", BigInteger, nullable=False),
     Column("retired_trust", SmallInteger, nullable=False),
     Column("retired_at", BigInteger, nullable=False),
+    Index("retirements_by_value", "site_id", "kind", "value"),
 )
 
 claims = Table(  # identifiers that were claimed and not believed

@@ -5,7 +5,7 @@ Each module describes its own addresses; here is what there is.
 
 from __future__ import annotations
 
-from collector.web.api import identify, keys, merges, profiles, quarantine
+from collector.web.api import history, identify, keys, merges, profiles, quarantine
 
 ENDPOINTS = (
     *profiles.ENDPOINTS,
@@ -13,4 +13,5 @@ ENDPOINTS = (
     *identify.ENDPOINTS,
     *quarantine.ENDPOINTS,
     *keys.ENDPOINTS,
+    *history.ENDPOINTS,
 )

@@ -191,6 +191,7 @@ def upgrade() -> None:
         sa.Column("retired_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("site_id", "profile_id", "kind", "value", "retired_by"),
     )
+    op.create_index("retirements_by_value", "retirements", ["site_id", "kind", "value"], unique=False)
     op.create_table(
         "sessions",
         sa.Column("site_id", sa.Integer(), nullable=False),
