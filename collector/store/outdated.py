@@ -84,12 +84,9 @@ def rows_of_visits(site_id: int, visit_ids: Collection[str]) -> list[tuple[Table
 
 
 def fetch_named_in(conn: Connection, site_id: int, visit_ids: Collection[str]) -> set[str]:
-    """The identities that are named in visits."""
-    named: set[str] = set()
-    for table in (contacts, user_identifications):
-        mine = (table.c.site_id == site_id, table.c.visit_id.in_(visit_ids), table.c.identity_id.is_not(None))
-        named |= set(conn.scalars(select(table.c.identity_id).where(*mine)))
-    return named
+    """The identities that are named in visits; sessions and contacts are made from the same rows."""
+    mine = (marks.site_id == site_id, marks.visit_id.in_(visit_ids), marks.identity_id.is_not(None))
+    return set(conn.scalars(select(marks.identity_id).where(*mine)))
 
 
 def fetch_speakers_in(conn: Connection, site_id: int, visit_ids: Collection[str]) -> set[str]:
@@ -103,12 +100,10 @@ def fetch_unnamed(conn: Connection, outlook: Outlook, named: Collection[str]) ->
     if not named:
         return []
     mine = identities.c
-    met = _of(contacts.c.site_id == mine.site_id, contacts.c.identity_id == mine.identity_id)
     marked = _of(marks.site_id == mine.site_id, marks.identity_id == mine.identity_id)
     query = select(mine.identity_id).where(
         mine.site_id == outlook.site_id,
         mine.identity_id.in_(named),
-        ~met.where(_visit_stays(outlook, contacts)).exists(),
         ~marked.where(_mark_stays(outlook)).exists(),
     )
     return list(conn.scalars(query))
@@ -118,7 +113,7 @@ def fetch_unused(conn: Connection, outlook: Outlook, leaves: Collection[str]) ->
     """Those of the profiles that are anonymous, alone, and of which nothing is left that stays."""
     if not leaves:
         return []
-    mine, follower, other = profiles.c, profiles.alias("follower"), bindings.alias("other")
+    mine, other = profiles.c, bindings.alias("other")
     spoken = _of(events.c.site_id == mine.site_id, events.c.profile_id == mine.profile_id)
     if outlook.events_end is not None:
         spoken = spoken.where(events.c.row_id > outlook.events_end)
@@ -130,8 +125,6 @@ def fetch_unused(conn: Connection, outlook: Outlook, leaves: Collection[str]) ->
     query = select(mine.profile_id).where(
         mine.site_id == outlook.site_id,
         mine.profile_id.in_(leaves),
-        mine.merged_into.is_(None),
-        ~_of(follower.c.site_id == mine.site_id, follower.c.merged_into == mine.profile_id).exists(),
         ~_of(identifiers.c.site_id == mine.site_id, identifiers.c.profile_id == mine.profile_id).exists(),
         ~_of(retirements.c.site_id == mine.site_id, retirements.c.profile_id == mine.profile_id).exists(),
         ~_of(merges.c.site_id == mine.site_id, merges.c.winner_id == mine.profile_id).exists(),

@@ -73,7 +73,7 @@ def what_is_left(rows: Rows, before: int) -> Rows:
     for table in ("visit_profiles", "sessions", "contacts", "interactions"):
         keep(table, lambda row: row["visit_id"] in visits)
     _thin_identifications(rows, left, visits)
-    named = values("contacts", "identity_id") | values("user_identifications", "identity_id")
+    named = {row["identity_id"] for table in ("contacts", "sessions", "user_identifications") for row in left[table]}
     keep("identities", lambda row: row["identity_id"] in named)
     unused = _unused(left)
     shared = {row["uid"] for row in left["bindings"] if row["profile_id"] not in unused}

@@ -39,10 +39,24 @@ def assert_left(database: Database, site: Site, expected: dict[str, list[dict[st
 async def act(stage: Stage, browsers: list[Browser], transport: StoreTransport) -> None:
     """One thing that somebody does."""
     chance, browser = stage.chance, stage.chance.choice(browsers)
-    person = chance.choice(["ada", "bob", "carol"])
     if chance.random() < 0.3:
         browser.arrives()
-    match chance.randrange(10):
+    if browser.outbox and chance.random() < 0.3:
+        browser.offline = False
+        await browser.sends()
+    if chance.random() < 0.6:
+        await speak(chance, browser, transport, chance.choice(["ada", "bob", "carol"]))
+    elif chance.random() < 0.1:
+        browser.offline = True
+    elif chance.random() < 0.2:
+        browser.loses(*chance.choice([(), ("script",), ("contact",), ("device", "script")]))
+    else:
+        await browser.tracks()
+
+
+async def speak(chance: random.Random, browser: Browser, transport: StoreTransport, person: str) -> None:
+    """Something about a person is said."""
+    match chance.randrange(7):
         case 0 | 1:
             await browser.says(person, f"{person}@example.com" if chance.random() < 0.7 else None, first_name=person)
         case 2:
@@ -53,13 +67,10 @@ async def act(stage: Stage, browsers: list[Browser], transport: StoreTransport) 
             await browser.resets()
         case 5:
             await browser.signs_out()
-        case 6:
-            browser.loses(*chance.choice([(), ("script",), ("contact",), ("device", "script")]))
-        case 7:
-            cid, email = chance.choice([(person, None), (None, f"{person}@example.com")])
-            await transport.assert_from_server(mint_uuid7(stage.now, chance), cid, email, stage.now)
         case _:
-            await browser.tracks()
+            uid = chance.choice([browser.uid, mint_uuid7(browser.clock, chance)])
+            said = chance.choice([(person, None), (None, f"{person}@example.com")])
+            await transport.assert_from_server(uid, *said, browser.stage.now)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -89,6 +100,7 @@ async def test_exactly_what_is_old_goes_whatever_happened(database: Database, se
     assert purge(database, here.site, now) == Counter()
     for cast, stage in zip(casts, stages, strict=True):
         for browser in cast:  # everybody can come back
+            browser.offline = False
             await browser.tracks()
             assert (await stage.look(uid=browser.uid)) is not None
 
@@ -197,6 +209,61 @@ async def test_a_late_event_of_a_visit_that_went_begins_it_anew(stage: Stage, tr
     rows = fetch_rows(transport.database, transport.site.site_id)
     assert [row["visit_id"] for row in rows["visits"]] == [browser.visit]
     assert [row["visit_id"] for row in rows["visit_profiles"]] == [browser.visit]
+
+
+async def test_a_visit_stays_as_long_as_an_event_of_it_that_came_late(stage: Stage) -> None:
+    browser = stage.browser()
+    await browser.tracks()
+    late = browser.stamp("product", "view")
+    stage.passes(days=10)
+    browser.outbox = [late]
+    await browser.sends()
+    stage.passes(days=21)
+    assert purge_now(stage) == Counter(events=1)
+    assert list((await stage.person(uid=browser.uid)).events) == [late["event_id"]]
+
+
+async def test_a_visit_stays_until_its_last_event_is_old_by_the_clock_of_its_browser_too(stage: Stage) -> None:
+    browser = stage.browser()
+    ahead = browser.stamp("product", "view")
+    ahead["at"] += 4 * 60_000
+    browser.outbox = [ahead]
+    await browser.sends()
+    stage.passes(days=30, minutes=2)
+    assert purge_now(stage) == Counter(events=1)
+    stage.passes(minutes=3)
+    assert purge_now(stage)["visits"] == 1
+
+
+async def test_an_anonymous_profile_stays_that_an_operator_keeps_apart(stage: Stage, transport: StoreTransport) -> None:
+    phone, laptop = stage.browser(), stage.browser()
+    await phone.says("ada")
+    await laptop.tracks()
+    await laptop.says("ada")
+    (merge,) = await transport.journal()
+    await transport.unmerge(merge["merge_id"])
+    apart = (await stage.person(uid=laptop.uid)).profile_id
+    stage.passes(days=31)
+    purge_now(stage)
+    assert (await stage.person(uid=laptop.uid)).profile_id == apart
+    await laptop.says("ada")
+    assert apart not in (await stage.person(cid="ada")).merged
+
+
+async def test_late_events_of_somebody_erased_do_not_become_those_of_the_next_on_the_uid(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    browser = stage.browser()
+    await browser.says("ada")
+    first, second = (browser.stamp("product", "view") for _ in range(2))
+    await browser.says("bob")
+    await transport.erase((await stage.person(cid="ada")).profile_id, stage.now)
+    await browser.delivers(browser.letter([first]))
+    stage.passes(days=31)
+    assert count(transport.database, transport.site, stage.now) == purge_now(stage)
+    await browser.delivers(browser.letter([second]))
+    bob = await stage.person(cid="bob")
+    assert second["event_id"] not in bob.events
 
 
 async def test_the_id_of_an_event_that_went_can_be_stored_again(stage: Stage) -> None:
