@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from sqlalchemy import insert, select
 
-from collector.domain.event import Arrival
+from collector.domain.event import Arrival, Trust
 from collector.domain.retention import KEPT_UNTIL
 from collector.domain.site import Site, SiteSettings
 from collector.store import schema
@@ -250,6 +250,23 @@ async def test_an_anonymous_profile_stays_that_an_operator_keeps_apart(stage: St
     assert apart not in (await stage.person(cid="ada")).merged
 
 
+async def test_an_anonymous_profile_stays_as_long_as_an_event_of_it_that_a_server_sent(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    browser = stage.browser()
+    await browser.tracks()
+    known = await stage.person(uid=browser.uid)
+    stage.passes(days=10)
+    told = browser.stamp("order", "paid")
+    del told["visit"]
+    transport.record(transport.arrival(browser.letter([told]), Trust.SECRET_KEY))
+    stage.passes(days=21)
+    assert count(transport.database, transport.site, stage.now) == purge_now(stage)
+    assert (await stage.person(uid=browser.uid)).profile_id == known.profile_id
+    stage.passes(days=10)
+    assert purge_now(stage)["profiles"] == 1
+
+
 async def test_late_events_of_somebody_erased_do_not_become_those_of_the_next_on_the_uid(
     stage: Stage, transport: StoreTransport
 ) -> None:
@@ -261,6 +278,7 @@ async def test_late_events_of_somebody_erased_do_not_become_those_of_the_next_on
     await browser.delivers(browser.letter([first]))
     stage.passes(days=31)
     assert count(transport.database, transport.site, stage.now) == purge_now(stage)
+    assert (await stage.person(uid=browser.uid)).cid == "bob"
     await browser.delivers(browser.letter([second]))
     bob = await stage.person(cid="bob")
     assert second["event_id"] not in bob.events
