@@ -33,8 +33,7 @@ from collector.store.schema import (
 
 Condition = ColumnElement[bool]
 marks = user_identifications.c
-# What R7 and R13 look at: an accepted CID, and the browser on which it was given.
-IS_RECOGNISING = and_(marks.cid.is_not(None), marks.device_id.is_not(None))
+IS_RECOGNISING = marks.cid.is_not(None)  # accepted by R4: what R7, R13 and WM-Recognized look at, however long ago
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def _thin_identifications(rows: Rows, left: Rows, visits: set[Any]) -> None:
         stays = row["visit_id"] in visits if row["visit_id"] else row["event_id"] in stored
         if stays:
             kept.append(row)
-        elif row["cid"] is not None and row["device_id"] is not None:
+        elif row["cid"] is not None:
             kept.append(row | {"visit_id": None, "identity_id": None})
     left["user_identifications"] = kept
 
