@@ -65,8 +65,8 @@ def horizon(kind: str, settings: SiteSettings, now: int) -> int | None:
     return now - max(settings.retention_days, NEEDED_DAYS.get(kind, 0)) * DAY_MS
 
 
-SLICE_MS = 25.0  # a deleting transaction, about
-FEWEST, FIRST, MOST = 20, 100, 2_000  # rows looked at in one
+SLICE_MS = 15.0  # a deleting transaction, about; its commit and what of the log then goes into the file come on top
+FEWEST, FIRST, MOST = 50, 100, 2_000  # rows looked at in one
 
 
 def next_size(size: int, took_ms: float) -> int:

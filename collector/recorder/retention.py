@@ -1,7 +1,7 @@
 """Deleting what sites keep no longer, beside recording and never in its way.
 
-Slices of about 25 ms, each a transaction of its own, and a pause at least as long after each. What is measured is the
-slice itself, not its wait for its turn: under load the groups between slices take longer, not the slices.
+Slices of about 15 ms, each a transaction of its own that ends within about 25, and a pause after each. What is measured
+is the slice itself, not its wait for its turn: under load the groups between slices take longer, not the slices.
 """
 
 from __future__ import annotations

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import Engine, event, insert, select
 
 from collector.domain.event import Arrival, Trust
 from collector.domain.retention import KEPT_UNTIL
@@ -410,3 +411,33 @@ def test_one_collector_of_several_purges_within_the_hour(database: Database) -> 
 
 def test_it_is_said_of_every_table_how_long_its_rows_are_kept() -> None:
     assert set(KEPT_UNTIL) == {table.name for table in schema.metadata.sorted_tables}
+
+
+@only_on_sqlite
+async def test_no_statement_of_a_purge_reads_a_whole_table_or_site(stage: Stage, transport: StoreTransport) -> None:
+    for _ in range(2):
+        await stage.browser().says("ada")
+        await stage.browser().tracks()
+    await transport.assert_from_server(mint_uuid7(stage.now, stage.chance), None, "bob@example.com", stage.now)
+    stage.passes(days=31)
+    plans: dict[str, list[str]] = {}
+
+    def explain(_conn: Any, cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if statement.startswith(("SELECT", "DELETE", "UPDATE")):
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+            plans[statement] = [row[3] for row in cursor.fetchall()]
+
+    event.listen(Engine, "before_cursor_execute", explain)
+    try:
+        counted = count(transport.database, transport.site, stage.now)
+        assert purge_now(stage) == counted
+    finally:
+        event.remove(Engine, "before_cursor_execute", explain)
+    assert len(plans) > 20
+    poor = {
+        statement: plan
+        for statement, plan in plans.items()
+        for step in plan
+        if (step.startswith("SCAN") and "CONSTANT" not in step) or step.endswith("(site_id=?)")
+    }
+    assert not poor, "\n\n".join(f"{statement}\n{plan}" for statement, plan in poor.items())
