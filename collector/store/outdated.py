@@ -95,7 +95,7 @@ def fetch_speakers_in(conn: Connection, site_id: int, visit_ids: Collection[str]
     query = select(spoken.c.profile_id).where(*mine)
     if conn.dialect.name == "sqlite":
         # By way of the row: asked at once it reads the whole site in the key, because that holds all columns.
-        rows = select(literal_column("spoken.rowid")).where(*mine)
+        rows: Select[Any] = select(literal_column("spoken.rowid")).where(*mine)
         query = select(visit_profiles.c.profile_id).where(literal_column("visit_profiles.rowid").in_(rows))
     return set(conn.scalars(query))
 
