@@ -24,6 +24,7 @@ from benchmarks.ingest import measure_batch, measure_full, measure_open_loop, me
 from benchmarks.losses import measure_losses, measure_spa
 from benchmarks.plot import plot_growth
 from benchmarks.report import Run, make_table, write_results
+from benchmarks.retention import measure_retention
 from benchmarks.sdk import measure_cpu, measure_size, measure_upload
 from benchmarks.server import ROOT, choose_cores
 from benchmarks.targets import Result
@@ -50,6 +51,7 @@ BENCHMARKS = {
     "start": Benchmark(measure_start, 10, 6),
     "engines": Benchmark(measure_engines, 75, 22),
     "growth": Benchmark(measure_growth, 650, 0),
+    "retention": Benchmark(measure_retention, 300, 250),
     "sdk-size": Benchmark(measure_size, 0.1, 0.1),
     "sdk-cpu": Benchmark(measure_cpu, 100, 22),
     "sdk-upload": Benchmark(measure_upload, 6, 6),

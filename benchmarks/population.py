@@ -151,9 +151,14 @@ class Population:
             times = (self.now, self.now, self.now + 15, visitor.seq)
             add((self.site_id, event_id, *ids, page_id, *name, *times, False, None, url, body))
         visitor.events += VISIT_EVENTS
-        state = "Authenticated" if says else "Anonymous"
-        row = (self.site_id, visit_id, visitor.device_id, began, self.now, state)
+        state = (
+            ("Authenticated", cid_of(visitor.customer))
+            if says and visitor.customer is not None
+            else ("Anonymous", None)
+        )
+        row = (self.site_id, visit_id, visitor.device_id, began, self.now, began + 15, None, *state)
         rows.setdefault("visits", []).append(row)
+        rows.setdefault("visit_profiles", []).append((self.site_id, visitor.profile_id, visit_id))
 
     def _say(self, rows: Rows, visitor: Visitor, event_id: bytes, visit_id: bytes) -> str:
         """All but the event that recording would write when a visitor says who they are; the event's body."""
@@ -170,7 +175,10 @@ class Population:
         add["traits"]((site, me, "name", 0, False, '"Ann Example"', at, event_id))
         told = (visit_id, visitor.device_id, visitor.uid, me, cid, cid, at, visitor.seq, at)
         add["user_identifications"]((site, event_id, "SignIn", *told))
-        add["sessions"]((site, event_id, visit_id, me, cid, at, None))
+        add["sessions"]((site, event_id, visit_id, me, cid, at, None, at, visitor.seq, None, None))
+        add["contacts"]((site, event_id, visit_id, visitor.device_id, event_id, me, cid, at))
+        if visitor.customer == visitor.number:
+            add["identities"]((site, cid, at, at, at + 20))
         customer = {"customer_id": cid, "email": email, "name": "Ann Example"}
         extra = {"identify_event": "user_identify", "identify_id": cid, "identify_type": "exact"}
         return orjson.dumps({"dims": {"customers": customer}, "extra": extra}).decode()
@@ -212,4 +220,12 @@ def _views(*, is_page: bool) -> list[tuple[str, str]]:
 
 
 PAGE_VIEWS, PRODUCT_VIEWS = _views(is_page=True), _views(is_page=False)
-WRITTEN_BY_SAYING = ("identifiers", "merges", "traits", "user_identifications", "sessions")
+WRITTEN_BY_SAYING = (
+    "identifiers",
+    "merges",
+    "traits",
+    "user_identifications",
+    "sessions",
+    "contacts",
+    "identities",
+)
