@@ -33,7 +33,7 @@ export const writeCookie = (name: string, fields: unknown[], maxAge?: number): v
       document.cookie =
         `${name}=${value};path=/;SameSite=Lax;max-age=${maxAge}` +
         (domain && ";domain=" + domain) +
-        (location.protocol == "https:" ? ";Secure" : "");
+        (location.href[4] == "s" ? ";Secure" : ""); // https
     });
     // (Reading back a cookie that was just written makes the page wait, so a domain that has proved itself is trusted.)
     return domain == cookieDomain || cookie(name) == value;

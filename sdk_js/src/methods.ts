@@ -3,8 +3,8 @@
 import { decide } from "./consent";
 import { listen } from "./debug";
 import { leadTime } from "./lead_time";
-import { viewPage } from "./page_views";
-import { record, turnPage } from "./record";
+import { enterPage, exitPage, viewPage } from "./page_views";
+import { record } from "./record";
 import { flush } from "./sender";
 
 export const methods: Record<string, (at: number, ...args: any[]) => unknown> = {
@@ -20,8 +20,9 @@ export const methods: Record<string, (at: number, ...args: any[]) => unknown> = 
       },
     }),
   page(at, extra) {
-    turnPage(at);
-    viewPage(at, document.referrer, undefined, extra);
+    exitPage(at);
+    enterPage(at, document.referrer, undefined, extra);
+    viewPage();
   },
   resetAnonymousUId: (at) => record(at, "user", "reset_anonymous_uid"),
   signOut: (at) => record(at, "user", "sign_out"),
