@@ -19,7 +19,7 @@ export const domainCandidates = (host: string): string[] => {
 
 const cookie = (name: string): string =>
   // Sandboxed frames throw.
-  attempt(() => RegExp(`\\b${name}=([^;]*)`).exec(document.cookie)?.[1]) || "";
+  attempt(() => `; ${document.cookie}`.split(`; ${name}=`)[1]?.split(";")[0]) || "";
 
 /** The value's fields, [""] when there is none. Read afresh: another tab may have changed or deleted it. */
 export const readCookie = (name: string): string[] => (cookie(name) || load(name)).split(".");

@@ -13,10 +13,10 @@ export const methods: Record<string, (at: number, ...args: any[]) => unknown> = 
     record(at, "user", "identify", {
       dims: { customers: { ...traits, customer_id: cid } },
       extra: {
-        identify_id: cid,
-        identify_time: leadTime(at),
         identify_event: "user_identify",
         identify_type: "exact",
+        identify_time: leadTime(at),
+        identify_id: cid,
       },
     }),
   page(at, extra) {

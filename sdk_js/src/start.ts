@@ -46,7 +46,7 @@ export const start = (given: Settings, web_event = {} as WebEvent): WebEvent => 
     web_event.queue = earlier; // the same array, for the page may hold it
     web_event.version = __VERSION__;
 
-    listen(0, settings.debug || location.search.includes("regulars_debug=1"));
+    listen(0, settings.debug || /regulars_debug=1/.test(location.search));
     heedBrowser();
     // (Asked after the first cookie was written, and so has found its domain.)
     const isArrival = (): unknown =>
