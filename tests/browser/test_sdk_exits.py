@@ -12,7 +12,7 @@ EXIT = "page/exit"
 
 # What moves the page's clock, and what the browser says of the page, in the hands of a test. (A headless browser has no
 # window that could lose the focus.)
-STAGE = """window.clock = 1; performance.now = () => clock;
+STAGE = """window.clock = 0; performance.now = () => 1 + clock;
 document.hasFocus = () => !window.elsewhere;
 Object.defineProperty(document, 'hidden', {get: () => !!window.away});
 window.focusing = (yes) => { elsewhere = !yes; dispatchEvent(new Event(yes ? 'focus' : 'blur')) };
@@ -150,7 +150,8 @@ async def test_closed_tab_tells_its_exit(page: Page, endpoint: Endpoint) -> None
 async def test_exit_that_the_collector_did_not_hear_comes_with_the_next_page(page: Page, endpoint: Endpoint) -> None:
     view = await open_page(page, endpoint)
     endpoint.refuse()
-    await page.goto("about:blank")
+    await page.evaluate("showing(false)")
+    await endpoint.until(lambda: endpoint.requests[-1].status == 0)
     endpoint.recover()
     await page.goto(add_page(endpoint, "/next"))
     await page.wait_for_function(LOADED)
@@ -161,7 +162,9 @@ async def test_exit_that_the_collector_did_not_hear_comes_with_the_next_page(pag
 async def test_page_restored_from_memory_begins_with_no_active_time(page: Page, endpoint: Endpoint) -> None:
     await open_page(page, endpoint)
     await page.evaluate("clock = 500; dispatchEvent(new Event('pagehide')); showing(false)")
-    await page.evaluate("clock = 9000; showing(true); dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    await page.evaluate(
+        "clock = 9000; showing(true); dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))"
+    )
     await page.evaluate("clock = 9300; showing(false)")
     found = await exits(page, endpoint)
     assert [left["extra"]["active_ms"] for left in found] == [500, 300]
