@@ -52,6 +52,7 @@ KEPT_UNTIL: Mapping[str, Keep] = types.MappingProxyType(
         "tombstones": Keep.NOTHING,
         "user_agents": Keep.NOTHING,  # texts without a person; to find who refers to them would cost an index
         "sites": Keep.NOTHING,
+        "keys": Keep.NOTHING,
         "installation": Keep.NOTHING,
         "quarantine": Keep.BOUNDS,
     }

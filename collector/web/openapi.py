@@ -48,8 +48,9 @@ GROUPS = {
 }
 
 # What any request to an address for servers may get, and what one with a body may get besides.
+OF_EVERY_ADDRESS = ("malformed_request", "internal")  # the first also where a URL is longer than 8 KiB
 OF_EVERY_ENDPOINT = (
-    "invalid_parameter", "unauthorized", "site_disabled", "scope_missing", "rate_limited", "internal",
+    *OF_EVERY_ADDRESS, "invalid_parameter", "unauthorized", "site_disabled", "scope_missing", "rate_limited",
     "storage_unavailable",
 )  # fmt: skip
 OF_EVERY_BODY = (
@@ -180,28 +181,28 @@ def _address(each: Address, schemas: Schemas) -> Json:
         "security": [{"writeKey": []}] if each.is_keyed else [],
         "parameters": [*_path_parameters(each.path, {}, schemas), *_query(each.query, schemas)],
         **({} if each.body is None else {"requestBody": _body(each.body, schemas)}),
-        "responses": _failures((*each.errors, "internal"), each.path) | responses,
+        "responses": _failures((*each.errors, *OF_EVERY_ADDRESS), each.path) | responses,
     }
 
 
 def _path_parameters(path: str, types: Any, schemas: Schemas) -> list[Json]:
-    return [
-        {"name": name, "in": "path", "required": True, "schema": schemas.of(types.get(name, str))}
-        for name in re.findall(r"\{(\w+)\}", path)
-    ]
+    names = re.findall(r"\{(\w+)\}", path)
+    return [_parameter(name, "path", dict(schemas.of(types.get(name, str)))) for name in names]
 
 
 def _query(kind: type[msgspec.Struct], schemas: Schemas) -> list[Json]:
     parameters = []
     for field in msgspec.structs.fields(kind):
         schema = _without_null(schemas.of(field.type))
-        about = {"description": schema.pop("description")} if "description" in schema else {}
         if not field.required and field.default is not None:
             schema["default"] = field.default
-        parameters.append(
-            {"name": field.encode_name, "in": "query", "required": field.required, **about, "schema": schema}
-        )
+        parameters.append(_parameter(field.encode_name, "query", schema, is_required=field.required))
     return parameters
+
+
+def _parameter(name: str, where: str, schema: Json, *, is_required: bool = True) -> Json:
+    about = {"description": schema.pop("description")} if "description" in schema else {}
+    return {"name": name, "in": where, "required": is_required, **about, "schema": schema}
 
 
 def _without_null(schema: Json) -> Json:
