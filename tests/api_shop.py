@@ -19,6 +19,7 @@ from collector.store.database import Database
 from collector.store.keys import insert_key
 from collector.store.migrate import migrate
 from collector.store.sites import insert_site
+from tests.described import check_reply
 from tests.http_transport import ORIGIN, HttpTransport
 from tests.stage import Stage
 
@@ -50,9 +51,12 @@ class Shop:
         return key
 
     async def ask(self, method: str, path: str, *, secret: str | None = SECRET, **kwargs: Any) -> ClientResponse:
-        """A request with a secret key."""
+        """A request with a secret key; the reply is as the document of the API says."""
         headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
-        return await self.client.request(method, path, headers=headers | kwargs.pop("headers", {}), **kwargs)
+        response = await self.client.request(method, path, headers=headers | kwargs.pop("headers", {}), **kwargs)
+        document = await response.json() if response.content_type == "application/json" and method != "HEAD" else None
+        check_reply(method, response.url.path, response.status, response.content_type, document)
+        return response
 
     async def get(self, path: str, **params: str) -> dict[str, Any]:
         """The JSON of a GET that succeeds."""

@@ -12,39 +12,42 @@ from typing import NamedTuple
 
 
 class Naming(NamedTuple):
-    """At `at` (ms) a profile was given a CID."""
+    """At `at` (ms) the CID was accepted of a profile."""
 
     at: int
     profile_id: str
 
 
 class Joining(NamedTuple):
-    """At `at` (ms) two profiles were found to be one person."""
+    """A merge that holds, and when what it rests on happened, ms."""
 
     at: int
     winner_id: str
     loser_id: str
+    rule: str
 
 
 def customer_since(leaf: str, namings: Iterable[Naming], joinings: Iterable[Joining]) -> int | None:
     """When the person of `leaf` was first known to be a customer, ms; None if they are not.
 
-    `joinings` are the merges that hold between profiles of this person.
+    `joinings` are the merges between profiles of this person. One by the CID (R4) says nothing that its namings do not
+    say; in a back-fill (R7) the evidence named the customer; any other joins what was known of its two.
     """
-    named: dict[str, int] = {}
-    for naming in namings:
-        named[naming.profile_id] = min(naming.at, named.get(naming.profile_id, naming.at))
-    person = {leaf}
+    joinings = sorted(joinings)
+    since: dict[str, int] = {}
+    for at, profile_id in [*namings, *((join.at, join.loser_id) for join in joinings if join.rule.startswith("R7"))]:
+        since[profile_id] = min(at, since.get(profile_id, at))
     groups: dict[str, set[str]] = {}
-    since = named.get(leaf)
-    for joining in sorted(joinings):
-        joined = groups.get(joining.winner_id, {joining.winner_id}) | groups.get(joining.loser_id, {joining.loser_id})
+    for join in joinings:
+        if join.rule.startswith("R4"):
+            continue
+        sides = [groups.get(side, {side}) for side in (join.winner_id, join.loser_id)]
+        known = min((since[member] for side in sides for member in side if member in since), default=None)
+        joined = sides[0] | sides[1]
         groups.update(dict.fromkeys(joined, joined))
-        if leaf in joined:
-            known = [max(named[profile_id], joining.at) for profile_id in joined - person if profile_id in named]
-            since = min([*known, *([since] if since is not None else [])], default=None)
-            person = joined
-    return since
+        for member in joined if known is not None else ():
+            since[member] = min(since.get(member, max(join.at, known or 0)), max(join.at, known or 0))
+    return since.get(leaf)
 
 
 def is_assumed(started_at: int, since: int | None, *, is_shared: bool) -> bool:

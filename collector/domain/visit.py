@@ -119,10 +119,15 @@ def marker_kind(event: Event) -> MarkerKind | None:
     return kind
 
 
-def fold_visit(markers: Iterable[Marker]) -> Folded:
-    """The state after all `markers` of one visit, its sessions and its contacts, in order."""
+def fold_visit(markers: Iterable[Marker], started_at: int = 0) -> Folded:
+    """What all `markers` of one visit come to; it began at `started_at`, ms.
+
+    A reset from before the visit is none of its own: the event that brings its UID came in a later visit.
+    """
     folded = Folded()
     for marker in sorted(markers, key=lambda marker: (marker.at, marker.seq, marker.event_id)):
+        if marker.kind is MarkerKind.RESET and marker.occurred_at < started_at:
+            continue
         folded = _MOVES[marker.kind](folded, marker)
     return folded
 

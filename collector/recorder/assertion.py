@@ -27,7 +27,7 @@ from collector.domain.identifiers import Clean
 from collector.domain.identity import back_fill_late_uid, decide
 from collector.domain.recognition import Moment, born_at, epoch_of, profile_at
 from collector.domain.traits import Trait, can_be_named
-from collector.domain.visit import NAMING, Folded, Marker, MarkerKind, fold_visit, marker_kind, session_at
+from collector.domain.visit import NAMING, Folded, Marker, MarkerKind, marker_kind, session_at
 from collector.recorder.picture import Picture
 from collector.store import devices, identifiers, profiles, traits, visits
 from collector.store.assumptions import is_shared_device
@@ -155,8 +155,6 @@ def _carry_out(picture: Picture, step: Step, event: Event, evidence: Evidence) -
             profiles.insert_profiles(conn, site_id, [(profile_id, event.occurred_at)])
         case Assign(kind, value, profile_id, rule):
             identifiers.insert_identifier(conn, site_id, kind, value, profile_id, rule, evidence)
-            if kind == "cid":
-                picture.name(profile_id, event.occurred_at)
         case Retire(email):
             identifiers.retire_email(conn, site_id, email, evidence)
         case Merge(winner, loser, rule):
@@ -201,6 +199,8 @@ def _remember_assertion(
         return
     identity_id = (claimed.cid or claimed.email) if is_believed else None
     mark(picture, event, decision.leaf, kind or MarkerKind.ASSERTION, identity_id, cid)
+    if cid is not None:
+        picture.name(decision.leaf, event.occurred_at)
     known = picture.uids.get(event.uid) if event.uid else None
     device = picture.devices.get(known.device_id) if known and known.device_id else None
     if cid is not None and device is not None and (device.last_asserted_at or -1) < event.tracked_at:
@@ -246,15 +246,8 @@ def mark(
     if identity_id is not None and kind in NAMING:
         visits.upsert_identity(conn, site_id, identity_id, event.occurred_at, picture.now)
     if event.visit_id is not None:
-        return refold(picture, event.visit_id, device_id)
+        return visits.fold_again(conn, site_id, event.visit_id)
     return None
-
-
-def refold(picture: Picture, visit_id: str, device_id: str | None) -> Folded:
-    """Fold a visit again after its markers have changed, and save what it comes to."""
-    folded = fold_visit(visits.fetch_markers(picture.conn, picture.site.site_id, visit_id))
-    visits.save_fold(picture.conn, picture.site.site_id, visit_id, device_id, folded)
-    return folded
 
 
 def _marker(event: Event, leaf: str, kind: MarkerKind, identity_id: str | None) -> Marker:

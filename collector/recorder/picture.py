@@ -55,6 +55,7 @@ class Picture:
     spans: dict[str, VisitSpan] = field(default_factory=dict)
     speakers: list[tuple[str, str]] = field(default_factory=list)  # (visit, leaf) that may be new
     beginning: dict[str, None] = field(default_factory=dict)  # visits that may be new, or begin earlier than they did
+    widened: dict[str, None] = field(default_factory=dict)  # visits that begin earlier than they did
     named: dict[str, int] = field(default_factory=dict)  # profiles that may have become a customer's, and since when
     newborn: set[str] = field(default_factory=set)  # profiles that this transaction made
     refused: dict[int, list[Refused]] = field(default_factory=dict)  # by time of arrival
@@ -97,7 +98,7 @@ class Picture:
         """Let the visit cover `occurred_at`, at which `leaf` spoke."""
         span = self.spans.get(visit_id)
         known = self.visits.get(visit_id)
-        is_new = known is None or occurred_at < known.started_at or leaf not in known.leaves
+        is_new = known is None or occurred_at <= known.started_at or leaf not in known.leaves
         if span is None:
             agent = self.user_agent if known is None else ""
             self.spans[visit_id] = VisitSpan(visit_id, device_id, occurred_at, occurred_at, self.arrived_at, agent)
@@ -113,9 +114,11 @@ class Picture:
         if known is None:
             known = self.visits[visit_id] = KnownVisit(occurred_at, set())
             self.beginning[visit_id] = None
-        elif occurred_at < known.started_at:
-            known.started_at = occurred_at
-            self.beginning[visit_id] = None
+        elif occurred_at <= known.started_at:
+            self.beginning[visit_id] = None  # in one millisecond the browser's counter says which event came first
+            if occurred_at < known.started_at:
+                known.started_at = occurred_at
+                self.widened[visit_id] = None
         if leaf is not None and leaf not in known.leaves:
             self.speakers.append((visit_id, leaf))
         known.leaves.add(leaf)

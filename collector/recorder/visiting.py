@@ -44,9 +44,12 @@ def assume_whom_visits_are_of(picture: Picture) -> None:
         root = profiles.fetch_root(conn, site_id, leaf)
         leaves = [member for member, _ in profiles.fetch_cluster(conn, site_id, root)] if root else [leaf]
         in_question |= visits.fetch_visits_after(conn, site_id, leaves, since)
+    for visit_id in picture.widened:
+        visits.fold_again(conn, site_id, visit_id)
     for visit_id in sorted(in_question):
         settle_assumption(conn, site_id, visit_id)
     picture.beginning.clear()
+    picture.widened.clear()
     picture.named.clear()
 
 

@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
 from collector.domain.assumption import Joining, Naming, customer_since, is_assumed
 from collector.domain.recognition import DAY_MS, is_shared
-from collector.domain.visit import Marker, MarkerKind, fold_visit
+from collector.domain.visit import Marker, MarkerKind
 from collector.store.devices import fetch_assertions
-from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of
+from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, padded
 from collector.store.profiles import fetch_cluster, fetch_root
 from collector.store.schema import events, identifiers, merges, user_identifications
 from collector.store.visits import (
     UserIdentification,
     delete_marker,
     fetch_beginning,
-    fetch_markers,
+    fold_again,
     hold_visit,
     insert_user_identification,
-    save_fold,
 )
 
-CID = literal_column("'cid'")  # written out, as every value that is no parameter of a look-up by ids
+CID: ColumnElement[str] = literal_column("'cid'")  # no parameter: a look-up by ids has no others
 
 
 def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
@@ -52,7 +51,7 @@ def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
     if wanted is not None:
         marker = Marker(visit_id, MarkerKind.ASSUMPTION, 0, 0, started_at, leaf, wanted)
         insert_user_identification(conn, site_id, UserIdentification(marker, visit_id, device_id, None, None))
-    save_fold(conn, site_id, visit_id, device_id, fold_visit(fetch_markers(conn, site_id, visit_id)))
+    fold_again(conn, site_id, visit_id)
 
 
 def is_shared_device(conn: Connection, site_id: int, device_id: str, at: int, *being_made: tuple[int, str]) -> bool:
@@ -71,27 +70,34 @@ def _fetch_assumption(conn: Connection, site_id: int, visit_id: str) -> str | No
     return rows[0][0] if rows else None
 
 
-def _namings(site: Slot, *leaves: Slot) -> Select[Any]:
-    at = func.coalesce(events.c.occurred_at, identifiers.c.assigned_at)  # the event may have been purged
-    same = (events.c.site_id == identifiers.c.site_id) & (events.c.event_id == identifiers.c.event_id)
+def _held(site: Slot, *leaves: Slot) -> Select[Any]:
     held = (identifiers.c.site_id == site, is_one_of(identifiers.c.profile_id, leaves), identifiers.c.kind == CID)
-    return select(identifiers.c.value, at, identifiers.c.profile_id).outerjoin(events, same).where(*held)
+    return select(identifiers.c.value, identifiers.c.assigned_at, identifiers.c.profile_id).where(*held)
+
+
+def _namings(site: Slot, cid: Slot, *leaves: Slot) -> Select[Any]:
+    table = user_identifications
+    said = (table.c.site_id == site, table.c.cid == cid, is_one_of(table.c.profile_id, leaves))
+    return select(func.min(table.c.occurred_at), table.c.profile_id).where(*said).group_by(table.c.profile_id)
 
 
 def _joinings(site: Slot, *leaves: Slot) -> Select[Any]:
     at = func.coalesce(events.c.occurred_at, merges.c.merged_at)
     same = (events.c.site_id == merges.c.site_id) & (events.c.event_id == merges.c.event_id)
     holding = (merges.c.site_id == site, is_one_of(merges.c.loser_id, leaves), merges.c.reversed_at.is_(None))
-    return select(at, merges.c.winner_id, merges.c.loser_id).outerjoin(events, same).where(*holding)
+    columns = (at, merges.c.winner_id, merges.c.loser_id, merges.c.rule)
+    return select(*columns).outerjoin(events, same).where(*holding)
 
 
 def _fetch_customer(conn: Connection, site_id: int, leaf: str) -> tuple[str | None, int | None]:
     """The CID of the person of a leaf, and since when (ms) they are known to be that customer."""
     root = fetch_root(conn, site_id, leaf)
     leaves: Sequence[str] = () if root is None else [member for member, _ in fetch_cluster(conn, site_id, root)]
-    named = fetch_by_ids(conn, _namings, site_id, leaves)
-    if not named:
+    held = fetch_by_ids(conn, _held, site_id, leaves)
+    if not held:
         return None, None
+    cid, assigned_at, holder = held[0]
+    # The first who said so counts, which need not be the first of whom we heard.
+    namings = [Naming(*row) for row in fetch(conn, _namings, site_id, cid, *padded(leaves))]
     joined = fetch_by_ids(conn, _joinings, site_id, leaves) if len(leaves) > 1 else ()
-    since = customer_since(leaf, [Naming(at, holder) for _, at, holder in named], [Joining(*row) for row in joined])
-    return named[0][0], since
+    return cid, customer_since(leaf, namings or [Naming(assigned_at, holder)], [Joining(*row) for row in joined])

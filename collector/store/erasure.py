@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, or_, select, update
 
 from collector.domain.mention import mentions_of
-from collector.domain.visit import fold_visit
 from collector.store.consents import Consent, insert_consent
 from collector.store.dialect import insert_on_conflict, insert_or_ignore
 from collector.store.prepared import Slot, fetch_by_ids, is_one_of
@@ -43,7 +42,7 @@ from collector.store.traces import (
     erase_naming_quarantine,
     fetch_alone,
 )
-from collector.store.visits import fetch_markers, hold_visit, save_fold
+from collector.store.visits import fold_again
 
 THEIRS = (  # by leaf
     events,
@@ -141,9 +140,7 @@ def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, 
     erased |= _forget_devices(conn, site_id, alone, spoken)
     erased["quarantine"] = erase_naming_quarantine(conn, site_id, alone, leaves, mentions)
     for visit_id in folded:  # those that are left: somebody else was in them too
-        held = hold_visit(conn, site_id, visit_id)
-        if held is not None:
-            save_fold(conn, site_id, visit_id, held[0], fold_visit(fetch_markers(conn, site_id, visit_id)))
+        fold_again(conn, site_id, visit_id)
     return erased
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, delete, insert, or_, select, update
 
 from collector.domain.recognition import Moment
-from collector.domain.visit import Contact, Folded, Marker, MarkerKind, Session, State
+from collector.domain.visit import Contact, Folded, Marker, MarkerKind, Session, State, fold_visit
 from collector.store.dialect import greater, insert_on_conflict, insert_or_ignore, lesser
 from collector.store.prepared import Slot, fetch, is_one_of, padded, run, write_rows
 from collector.store.schema import (
@@ -197,6 +197,17 @@ def save_fold(conn: Connection, site_id: int, visit_id: str, device_id: str | No
     write_rows(conn, _insert_contacts, rows)
 
 
+def fold_again(conn: Connection, site_id: int, visit_id: str) -> Folded:
+    """Fold a visit after its markers, or its start, have changed; what it comes to."""
+    held = hold_visit(conn, site_id, visit_id)
+    if held is None:
+        return Folded()
+    device_id, started_at = held
+    folded = fold_visit(fetch_markers(conn, site_id, visit_id), started_at)
+    save_fold(conn, site_id, visit_id, device_id, folded)
+    return folded
+
+
 def _session_row(site_id: int, visit_id: str, session: Session) -> tuple[object, ...]:
     return (
         site_id,
@@ -249,7 +260,7 @@ def fetch_sessions(conn: Connection, site_id: int, visit_id: str) -> list[Sessio
 def _beginning(site: Slot, visit: Slot) -> Select[Any]:
     columns = (events.c.profile_id, events.c.tracked_at, events.c.seq)
     mine = (events.c.site_id == site, events.c.visit_id == visit, events.c.profile_id.is_not(None))
-    return select(*columns).where(*mine).order_by(events.c.occurred_at, events.c.row_id).limit(1)
+    return select(*columns).where(*mine).order_by(events.c.occurred_at, events.c.seq).limit(1)
 
 
 def fetch_beginning(conn: Connection, site_id: int, visit_id: str) -> tuple[str, Moment] | None:

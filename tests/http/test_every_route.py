@@ -43,6 +43,8 @@ SURFACES = {
     "POST /api/v1/merges/{merge_id}/reverse": "KEY",
     "GET /api/v1/apart": "KEY",
     "DELETE /api/v1/apart/{merge_id}": "KEY",
+    "GET /openapi.json": "OPERATOR",
+    "GET /reference": "OPERATOR",
     "POST /api/v1/identify": "KEY *",
     "GET /api/v1/keys": "KEY",
     "POST /api/v1/keys": "KEY *",

@@ -19,6 +19,7 @@ from collector.domain.recognition import born_at
 
 START_MS = 1_772_442_000_000
 HOUR_MS = 3_600_000
+SILENCE_MS = HOUR_MS // 2  # after which the SDK begins another visit
 
 Loss = Literal["script", "device", "contact", "server", "all"]
 
@@ -77,7 +78,8 @@ class Actor:
         if act.what == "resets":
             self.now += self.now == born_at(self.uid)
             self.uid, self.origin = self._mint(), "reset"
-        self.visit = self.visit or self._mint()
+        if not self.visit or act.after_ms > SILENCE_MS:
+            self.visit = self._mint()
         self.seq += 1
         trust = Trust.SIGNED_TOKEN if act.vouched else Trust.BROWSER
         self.tracked.append(Tracked(self._event(act), self.device, trust=trust))
