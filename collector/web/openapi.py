@@ -185,23 +185,23 @@ def _address(each: Address, schemas: Schemas) -> Json:
 
 
 def _path_parameters(path: str, types: Any, schemas: Schemas) -> list[Json]:
-    return [
-        {"name": name, "in": "path", "required": True, "schema": schemas.of(types.get(name, str))}
-        for name in re.findall(r"\{(\w+)\}", path)
-    ]
+    names = re.findall(r"\{(\w+)\}", path)
+    return [_parameter(name, "path", dict(schemas.of(types.get(name, str)))) for name in names]
 
 
 def _query(kind: type[msgspec.Struct], schemas: Schemas) -> list[Json]:
     parameters = []
     for field in msgspec.structs.fields(kind):
         schema = _without_null(schemas.of(field.type))
-        about = {"description": schema.pop("description")} if "description" in schema else {}
         if not field.required and field.default is not None:
             schema["default"] = field.default
-        parameters.append(
-            {"name": field.encode_name, "in": "query", "required": field.required, **about, "schema": schema}
-        )
+        parameters.append(_parameter(field.encode_name, "query", schema, is_required=field.required))
     return parameters
+
+
+def _parameter(name: str, where: str, schema: Json, *, is_required: bool = True) -> Json:
+    about = {"description": schema.pop("description")} if "description" in schema else {}
+    return {"name": name, "in": where, "required": is_required, **about, "schema": schema}
 
 
 def _without_null(schema: Json) -> Json:

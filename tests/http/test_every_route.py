@@ -1,6 +1,7 @@
 """What every route has in common, whoever wrote it: methods, keys, bodies, CORS and headers (T14).
 
-The routes come from the router. One that is not in `SURFACES` fails: whoever adds one decides whose it is.
+The routes come from the router. One that is not declared, in `ADDRESSES` or among the `ENDPOINTS`, fails: whoever adds
+one says whose it is, and everything below is asked of it.
 """
 
 from __future__ import annotations
@@ -14,55 +15,30 @@ import pytest
 from aiohttp import ClientResponse
 from pytest_aiohttp.plugin import AiohttpClient
 
+from collector.domain.keys import Scope
 from collector.store.sites import update_site
-from collector.web.routes import make_web_app
+from collector.web.api import ENDPOINTS
+from collector.web.api.endpoint import Endpoint
+from collector.web.routes import ADDRESSES, make_web_app
+from collector.web.surface import Audience
 from tests.api_shop import Shop, open_shop
 from tests.http.edge_place import PLAIN
 from tests.http_transport import ORIGIN
 
-# PAGE: from browsers, with the write key in the query. SCRIPT: what any page may load. KEY: from servers, with the
-# secret key. OPERATOR: asks for nothing. A * marks routes that read a body.
-SURFACES = {
-    "GET /healthz": "OPERATOR",
-    "GET /metrics": "OPERATOR",
-    "GET /readyz": "OPERATOR",
-    "GET /sdk.js": "SCRIPT",
-    "GET /sdk/version.json": "SCRIPT",
-    "GET /sdk/{version}/sdk.js": "SCRIPT",
-    "GET /v1/pixel.gif": "PAGE",
-    "OPTIONS /v1/collect": "PAGE",
-    "OPTIONS /v1/consent": "PAGE",
-    "POST /v1/collect": "PAGE *",
-    "POST /v1/consent": "PAGE *",
-    "GET /api/v1/profiles": "KEY",
-    "GET /api/v1/profiles/{profile_id}": "KEY",
-    "DELETE /api/v1/profiles/{profile_id}": "KEY",
-    "GET /api/v1/profiles/{profile_id}/events": "KEY",
-    "GET /api/v1/profiles/{profile_id}/explain": "KEY",
-    "GET /api/v1/merges": "KEY",
-    "POST /api/v1/merges/{merge_id}/reverse": "KEY",
-    "GET /api/v1/apart": "KEY",
-    "DELETE /api/v1/apart/{merge_id}": "KEY",
-    "GET /openapi.json": "OPERATOR",
-    "GET /reference": "OPERATOR",
-    "POST /api/v1/identify": "KEY *",
-    "GET /api/v1/keys": "KEY",
-    "POST /api/v1/keys": "KEY *",
-    "DELETE /api/v1/keys/{key_id}": "KEY",
-    "GET /api/v1/quarantine": "KEY",
-    "DELETE /api/v1/quarantine": "KEY",
-    "POST /api/v1/quarantine/replay": "KEY",
-    "GET /api/v1/quarantine/{quarantine_id}": "KEY",
-    "DELETE /api/v1/quarantine/{quarantine_id}": "KEY",
-    "POST /api/v1/quarantine/{quarantine_id}/replay": "KEY *",
-}
+# Whatever is declared, by method and path; routes come from the router.
+DECLARED = {(each.method, each.path): each for each in (*ADDRESSES, *ENDPOINTS)}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 IN_A_PATH = {"{version}": "0.1.0", "{quarantine_id}": "7", "{merge_id}": "7"}  # anything else is an id
 SOMEBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
 ROUTES = sorted({(r.method, r.resource.canonical) for r in make_web_app().router.routes() if r.resource is not None})
 MINE = [(method, path) for method, path in ROUTES if method != "HEAD"]  # which is GET's
 EACH = pytest.mark.parametrize(("method", "path"), MINE, ids=[" ".join(route) for route in MINE])
+KEYED = [(each.method, each.path) for each in ENDPOINTS]
+EACH_KEYED = pytest.mark.parametrize(("method", "path"), KEYED, ids=[" ".join(route) for route in KEYED])
 EACH_PATH = pytest.mark.parametrize("path", sorted({path for _, path in ROUTES}))
+POLICY_OF_A_PAGE = (
+    r"default-src 'none'; style-src 'sha256-[\w+/=]+'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 HUGE = b"x" * 700_000
 
 
@@ -75,8 +51,9 @@ async def shop(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncIterator[S
 
 def surface_of(method: str, path: str) -> tuple[str, bool]:
     """(whose it is, does it read a body?)."""
-    surface = SURFACES[f"{method} {path}"]
-    return surface.split()[0], surface.endswith("*")
+    declared = DECLARED[method, path]
+    surface = "key" if isinstance(declared, Endpoint) else str(declared.audience)
+    return surface, declared.body is not None
 
 
 def address_of(path: str) -> str:
@@ -87,14 +64,25 @@ async def ask(
     shop: Shop, method: str, path: str, *, key: str | None = None, secret: str | None = None, body: bytes | None = None
 ) -> ClientResponse:
     """A request from a page of the site, with the good keys unless others are given."""
-    query = {"site": shop.site.write_key if key is None else key} if not path.startswith("/api/") else {}
+    query = (
+        {"site": shop.site.write_key if key is None else key}
+        if not isinstance(DECLARED.get((method, path)), Endpoint)
+        else {}
+    )
     headers = PLAIN | {"Origin": ORIGIN}
     known = {} if secret is None else {"secret": secret or None}
     return await shop.ask(method, address_of(path), params=query, headers=headers, data=body, **known)
 
 
-def test_every_route_is_in_the_table_and_the_table_names_no_other() -> None:
-    assert {" ".join(route) for route in MINE} == SURFACES.keys()
+def test_every_route_is_declared_once_and_no_other_is() -> None:
+    assert sorted(MINE) == sorted(DECLARED)
+    assert len(DECLARED) == len(ADDRESSES) + len(ENDPOINTS)
+    assert {surface_of(*route)[0] for route in MINE} == {"key", *Audience}
+
+
+def test_paths_that_begin_like_those_for_servers_all_need_a_key() -> None:
+    open_to_all = [each.path for each in ADDRESSES if each.path.startswith(("/api/", "/backend/", "/server/"))]
+    assert open_to_all == []
 
 
 @EACH
@@ -108,7 +96,11 @@ async def test_every_reply_has_the_headers_that_keep_it_harmless(shop: Shop, met
     for reply in replies:
         assert reply.status < 500, await reply.text()
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
-        assert reply.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+        policy = reply.headers["Content-Security-Policy"]
+        if (path, reply.status) == ("/reference", 200):  # the only page
+            assert re.fullmatch(POLICY_OF_A_PAGE, policy)
+        else:
+            assert policy == "default-src 'none'; frame-ancestors 'none'"
         assert reply.headers["Server"] == "regulars", "which software, of which version, is nobody's business"
         is_script = path.endswith("sdk.js") and reply.status == 200
         assert reply.headers["Cache-Control"].startswith("public" if is_script else "no-store")
@@ -132,7 +124,7 @@ async def test_other_methods_are_405_and_told_which_ones_there_are(shop: Shop, p
 @EACH
 async def test_no_route_opens_without_its_key(shop: Shop, method: str, path: str) -> None:
     surface, _ = surface_of(method, path)
-    if surface == "KEY":
+    if surface == "key":
         for secret in ("", "rsk_unknown", shop.site.write_key):
             reply = await ask(shop, method, path, secret=secret)
             assert (reply.status, (await reply.json())["error"]["code"]) == (401, "unauthorized")
@@ -140,10 +132,31 @@ async def test_no_route_opens_without_its_key(shop: Shop, method: str, path: str
         shop.database.transact(update_site, dataclasses.replace(shop.site, disabled=True))
         reply = await ask(shop, method, path)
         assert (reply.status, (await reply.json())["error"]["code"]) == (403, "site_disabled")
-    elif surface == "PAGE":
+    elif surface == "page":
         assert (await ask(shop, method, path, key="nobody")).status == 401
     else:
         assert (await ask(shop, method, path, secret="")).status in (200, 404), "404: no such SDK here"
+
+
+@EACH_KEYED
+async def test_a_key_opens_what_its_scopes_say_and_nothing_else(shop: Shop, method: str, path: str) -> None:
+    declared = DECLARED[method, path]
+    assert isinstance(declared, Endpoint)
+    shop.adds_key("rsk_without", *(frozenset(Scope) - {declared.scope, Scope.ADMIN}))
+    refused = await ask(shop, method, path, secret="rsk_without")
+    error = (await refused.json())["error"]
+    assert (refused.status, error["code"], error["scope"]) == (403, "scope_missing", declared.scope)
+    shop.adds_key("rsk_with", declared.scope)
+    assert (await ask(shop, method, path, secret="rsk_with")).status not in (401, 403)
+
+
+@EACH_KEYED
+async def test_servers_are_told_of_parameters_that_there_are_not(shop: Shop, method: str, path: str) -> None:
+    reply = await shop.ask(method, address_of(path), params={"nonsense": "1"})
+    error = (await reply.json())["error"]
+    assert (reply.status, error["code"]) == (400, "invalid_parameter")
+    assert "field" not in error
+    assert "nonsense" not in error["message"]
 
 
 @EACH
@@ -165,13 +178,13 @@ async def test_pages_can_read_why_and_what_needs_the_secret_key_can_be_read_by_n
     replies += [await ask(shop, method, path, body=HUGE)] if reads else []
     for reply in replies:
         cors = {name: value for name, value in reply.headers.items() if name.startswith("Access-Control-")}
-        if surface == "KEY":
+        if surface == "key":
             assert cors == {}
-        elif surface == "PAGE":
+        elif surface == "page":
             assert cors["Access-Control-Allow-Origin"] == ORIGIN
             assert cors["Access-Control-Allow-Credentials"] == "true"
             assert "Origin" in reply.headers["Vary"]
-    if surface == "PAGE":
+    if surface == "page":
         stranger = await shop.ask(
             method,
             address_of(path),
