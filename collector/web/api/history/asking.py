@@ -8,8 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from collector.domain.history import Agent, EventFilter, EventType, Included, VisitFilter, host_of
-from collector.domain.site import Site
+from collector.domain.history import Agent, EventFilter, EventType, Included, VisitFilter
 from collector.domain.visit import State
 from collector.store.history_views import Paging
 from collector.web.api.access import Problem, empty, reply
@@ -200,11 +199,6 @@ def read_event_filter(call: Call[Any]) -> EventFilter:
         getattr(query, "device_id", None),
         read_agent(query),
     )
-
-
-def own_hosts(site: Site) -> tuple[str, ...]:
-    """The hosts and domains of the site itself."""
-    return (*filter(None, map(host_of, site.origins)), *site.settings.own_domains)
 
 
 def answer(call: Call[Any], document: Any) -> web.Response:
