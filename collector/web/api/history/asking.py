@@ -22,7 +22,7 @@ PAGING_NEXT = {"Paging-Next": "Where the list goes on: the `page_start` of the n
 
 PageStart = Annotated[str, Meta(description="The `Paging-Next` of the page before; without it the list begins.")]
 Age = Annotated[int, Meta(ge=0, le=10**9, description="Seconds: nothing that began or happened longer ago.")]
-Url = Annotated[str, Meta(min_length=1, max_length=4096, description="The address, or its beginning followed by `*`.")]
+Url = Annotated[str, Meta(min_length=1, max_length=2048, description="The address, or its beginning followed by `*`.")]
 Name = Annotated[str, Meta(min_length=1, max_length=600, description="Such as `PageEntered` or `product/view`.")]
 Category = Annotated[str, Meta(min_length=1, max_length=256)]
 IdentityId = Annotated[str, Meta(min_length=1, max_length=512, description="A customer id or an e-mail, as asserted.")]
