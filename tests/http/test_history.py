@@ -1,4 +1,4 @@
-"""The History API tells the story of a visitor: shapes key by key, filters, includes, pages, and what bad input gets."""
+"""The History API tells the story of a visitor: shapes key by key, filters, lists inside, pages, bad input."""
 
 from __future__ import annotations
 
