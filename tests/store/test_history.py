@@ -309,6 +309,8 @@ async def test_system_events_and_beginnings_of_visits_are_all_there_once(book: B
         wanted = [event.event_id for event in inside if (event.category, event.action) in SYSTEM]
         assert told(session_id=session.session_id) == wanted[::-1]
 
+
+async def test_system_events_that_name_somebody_are_all_there_once(book: Book) -> None:
     markers = [
         row
         for row in book.rows(schema.user_identifications)
