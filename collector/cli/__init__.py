@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from collector.cli.kept import quarantine
 from collector.cli.key_ring import key
-from collector.cli.options import PERSON, AsJson, ConfigFile, NamedSite, Offered, SiteName, with_options
+from collector.cli.options import PERSON, VISITS, AsJson, ConfigFile, NamedSite, Offered, SiteName, with_options
 from collector.cli.site_settings import offered_settings
 from collector.cli.trouble import explain_error
 from collector.config import describe_settings
@@ -238,6 +238,34 @@ def tail(
     from collector.cli.following import follow
 
     follow(config, site_name, last=last, once=once, as_json=as_json)
+
+
+@app.command()
+@with_options(VISITS)
+def visits(
+    site_name: SiteName = None,
+    last: Annotated[int, typer.Option("--last", min=1, max=500, help="So many of the newest.")] = 20,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    **asked: str | None,
+) -> None:
+    """List visits, the last to arrive first: when, whose, and what ended them."""
+    from collector.cli.history import list_visits
+
+    list_visits(config, site_name, asked, last=last, as_json=as_json)
+
+
+@app.command()
+def visit(
+    visit_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the visit.")],
+    site_name: SiteName = None,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show a visit step by step: pages, for how long they were looked at, what happened, and who was signed in."""
+    from collector.cli.history import show_visit
+
+    show_visit(config, site_name, visit_id, as_json=as_json)
 
 
 @app.command()

@@ -37,6 +37,13 @@ PERSON = (
     Offered("id", "Id of the profile, or of one merged into it."),
 )
 
+VISITS = (
+    Offered("state", "Only those in this state: Anonymous, Recognized, WM-Recognized or Authenticated."),
+    Offered("device", "Only those of the browser with this id."),
+    Offered("identity", "Only those of this customer id or e-mail."),
+    Offered("age", "Only those that began in so many seconds until now.", metavar="SECONDS"),
+)
+
 
 def with_options(offered: Iterable[Offered]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command that ends in `**values` one named parameter for each option; None is one that was not given."""

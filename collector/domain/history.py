@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from collector.domain.page import Page
 from collector.domain.recognition import DAY_MS, Moment
+from collector.domain.site import Site
 from collector.domain.visit import SILENCE_MS, Session, State
 
 VISIT_STARTED = "VisitStarted"
@@ -259,6 +260,11 @@ def is_external(referrer: str | None, url: str | None, own_hosts: tuple[str, ...
         return False
     own = {host for host in (host_of(url), *own_hosts) if host}
     return not any(f".{host}".endswith(f".{domain}") or f".{domain}".endswith(f".{host}") for domain in own)
+
+
+def own_hosts(site: Site) -> tuple[str, ...]:
+    """The hosts and domains of the site itself."""
+    return (*filter(None, map(host_of, site.origins)), *site.settings.own_domains)
 
 
 def host_of(url: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""What the History API reads, on both engines: every list against all rows, in pages of any size, while more arrives."""
+"""What the History API reads, on both engines: every list against all rows, in pages of any size, as more arrives."""
 
 from __future__ import annotations
 
@@ -121,7 +121,9 @@ async def test_visits_are_listed_by_arrival_whatever_narrows_them(book: Book) ->
     since = sorted(row.started_at for row in stored)[len(stored) // 2]
 
     def wanted(**by: Any) -> list[str]:
-        fetch = lambda paging: book.read(views.fetch_visit_page, book.now, VisitFilter(**by), paging, Included())
+        def fetch(paging: Paging) -> Any:
+            return book.read(views.fetch_visit_page, book.now, VisitFilter(**by), paging, Included())
+
         return book.whole(fetch, lambda view: view.visit.visit_id)
 
     assert len(stored) > 5
@@ -139,39 +141,39 @@ async def test_visits_are_listed_by_arrival_whatever_narrows_them(book: Book) ->
 async def test_events_of_a_visit_are_all_that_was_said_in_it(book: Book) -> None:
     stored = [row for row in book.rows(schema.events) if row.profile_id is not None]
     for visit_id in {row.visit_id for row in stored}:
-        mine = sorted(
-            (row for row in stored if row.visit_id == visit_id), key=lambda row: (row.occurred_at, row.row_id)
-        )
+        check_events_of_visit(book, visit_id, [row for row in stored if row.visit_id == visit_id])
 
-        def told(**by: Any) -> list[str]:
-            def fetch(paging: Paging) -> tuple[list[str], Any]:
-                found = book.read(views.fetch_events_of_visit, visit_id, EventFilter(**by), paging)
-                return [visit_id] * found.with_start + [e.event_id for e in found.events], found.following
 
-            return book.whole(fetch, lambda key: key)
+def check_events_of_visit(book: Book, visit_id: str, stored: list[Any]) -> None:
+    mine = sorted(stored, key=lambda row: (row.occurred_at, row.row_id))
 
-        def those(fits: Callable[[Any], bool]) -> list[str]:
-            return [row.event_id for row in mine if fits(row)]
+    def told(**by: Any) -> list[str]:
+        def fetch(paging: Paging) -> tuple[list[str], Any]:
+            found = book.read(views.fetch_events_of_visit, visit_id, EventFilter(**by), paging)
+            return [visit_id] * found.with_start + [e.event_id for e in found.events], found.following
 
-        assert told() == [visit_id, *those(lambda row: True)]
-        assert told(name="VisitStarted") == told(category="visit") == [visit_id]
-        assert told(name="product/buy") == those(lambda row: row.action == "buy")
-        assert told(name="SignIn") == those(lambda row: row.action == "sign_in")
-        assert told(category="product") == those(lambda row: row.category == "product")
-        business = ("product", "reset_anonymous_uid")
-        assert told(kind=EventType.BUSINESS) == those(lambda row: row.category in business or row.action in business)
-        assert told(kind=EventType.SYSTEM, category="user") == those(
-            lambda row: row.action in ("sign_in", "sign_out", "info")
-        )
-        tea = "https://shop.example/tea"
-        assert told(url=tea) == those(lambda row: row.url == tea)
-        assert told(url=f"{tea}*") == those(lambda row: row.url.startswith(tea))
-        half = mine[len(mine) // 2].occurred_at
-        assert told(since=half, kind=EventType.BUSINESS) == [
-            row.event_id
-            for row in mine
-            if row.occurred_at >= half and (row.category in business or row.action in business)
-        ]
+        return book.whole(fetch, lambda key: key)
+
+    def those(fits: Callable[[Any], bool]) -> list[str]:
+        return [row.event_id for row in mine if fits(row)]
+
+    assert told() == [visit_id, *those(lambda row: True)]
+    assert told(name="VisitStarted") == told(category="visit") == [visit_id]
+    assert told(name="product/buy") == those(lambda row: row.action == "buy")
+    assert told(name="SignIn") == those(lambda row: row.action == "sign_in")
+    assert told(category="product") == those(lambda row: row.category == "product")
+    business = ("product", "reset_anonymous_uid")
+    assert told(kind=EventType.BUSINESS) == those(lambda row: row.category in business or row.action in business)
+    assert told(kind=EventType.SYSTEM, category="user") == those(
+        lambda row: row.action in ("sign_in", "sign_out", "info")
+    )
+    tea = "https://shop.example/tea"
+    assert told(url=tea) == those(lambda row: row.url == tea)
+    assert told(url=f"{tea}*") == those(lambda row: row.url.startswith(tea))
+    half = mine[len(mine) // 2].occurred_at
+    assert told(since=half, kind=EventType.BUSINESS) == [
+        row.event_id for row in mine if row.occurred_at >= half and (row.category in business or row.action in business)
+    ]
 
 
 async def test_pages_sessions_and_identities_of_visits_fit_their_events(book: Book) -> None:
@@ -228,7 +230,9 @@ async def test_people_answer_with_all_that_their_profiles_did(book: Book) -> Non
         events.sort(key=lambda row: (row.occurred_at, row.row_id), reverse=True)
 
         def told(x: str = identity.identity_id, **by: Any) -> list[str]:
-            fetch = lambda paging: book.read(views.fetch_events_of_identity, x, EventFilter(**by), paging)[::2]
+            def fetch(paging: Paging) -> Any:
+                return book.read(views.fetch_events_of_identity, x, EventFilter(**by), paging)[::2]
+
             return book.whole(fetch, lambda event: event.event_id)
 
         assert told() == [row.event_id for row in events]
@@ -251,7 +255,9 @@ async def test_identities_and_contacts_are_listed_whatever_narrows_them(book: Bo
     stored = sorted(book.rows(schema.identities), key=lambda row: (row.arrived_at, row.identity_id), reverse=True)
 
     def named(**by: Any) -> list[str]:
-        fetch = lambda paging: book.read(fetch_identities, paging.limit, paging.start, **by)
+        def fetch(paging: Paging) -> Any:
+            return book.read(fetch_identities, paging.limit, paging.start, **by)
+
         return book.whole(fetch, lambda identity: identity.identity_id)
 
     assert named() == [row.identity_id for row in stored]
@@ -285,7 +291,9 @@ async def test_system_events_and_beginnings_of_visits_are_all_there_once(book: B
     stored = [row for row in book.rows(schema.events) if (row.category, row.action) in SYSTEM]
 
     def told(**by: Any) -> list[str]:
-        fetch = lambda paging: book.read(fetch_system_page, Narrowed(**by), paging.limit, paging.start)
+        def fetch(paging: Paging) -> Any:
+            return book.read(fetch_system_page, Narrowed(**by), paging.limit, paging.start)
+
         return book.whole(fetch, lambda each: getattr(each, "visit_id", None) or each.event.event_id)
 
     def ids(visit_ids: set[str]) -> set[str]:
@@ -301,6 +309,8 @@ async def test_system_events_and_beginnings_of_visits_are_all_there_once(book: B
         wanted = [event.event_id for event in inside if (event.category, event.action) in SYSTEM]
         assert told(session_id=session.session_id) == wanted[::-1]
 
+
+async def test_system_events_that_name_somebody_are_all_there_once(book: Book) -> None:
     markers = [
         row
         for row in book.rows(schema.user_identifications)
@@ -309,7 +319,9 @@ async def test_system_events_and_beginnings_of_visits_are_all_there_once(book: B
     markers.sort(key=lambda row: (row.occurred_at, row.event_id), reverse=True)
 
     def identified(**by: Any) -> list[str]:
-        fetch = lambda paging: book.read(fetch_identified, Narrowed(**by), paging.limit, paging.start)
+        def fetch(paging: Paging) -> Any:
+            return book.read(fetch_identified, Narrowed(**by), paging.limit, paging.start)
+
         return book.whole(fetch, lambda each: each.event.event_id)
 
     assert identified() == [row.event_id for row in markers]

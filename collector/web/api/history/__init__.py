@@ -45,7 +45,7 @@ def _lists(path: str, handler: Handler, summary: str, query: Any, item: Any) -> 
             path_types=_ids_in(path),
             reply=list[item],
             may_be_empty=True,
-            errors=("invalid_parameter", *(["not_found"] if "{" in path else [])),
+            errors=("invalid_parameter", "malformed_request", *(["not_found"] if "{" in path else [])),
             headers=asking.PAGING_NEXT,
         )
 
@@ -62,7 +62,7 @@ def _one(path: str, handlers: tuple[Handler, Handler], summary: str, query: Any,
             query=query,
             path_types=_ids_in(path),
             reply=item,
-            errors=("invalid_parameter", "not_found"),
+            errors=("invalid_parameter", "malformed_request", "not_found"),
         )
 
 

@@ -8,8 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from collector.domain.history import Agent, EventFilter, EventType, Included, VisitFilter, host_of
-from collector.domain.site import Site
+from collector.domain.history import Agent, EventFilter, EventType, Included, VisitFilter
 from collector.domain.visit import State
 from collector.store.history_views import Paging
 from collector.web.api.access import Problem, empty, reply
@@ -23,7 +22,7 @@ PAGING_NEXT = {"Paging-Next": "Where the list goes on: the `page_start` of the n
 
 PageStart = Annotated[str, Meta(description="The `Paging-Next` of the page before; without it the list begins.")]
 Age = Annotated[int, Meta(ge=0, le=10**9, description="Seconds: nothing that began or happened longer ago.")]
-Url = Annotated[str, Meta(min_length=1, max_length=4096, description="The address, or its beginning followed by `*`.")]
+Url = Annotated[str, Meta(min_length=1, max_length=2048, description="The address, or its beginning followed by `*`.")]
 Name = Annotated[str, Meta(min_length=1, max_length=600, description="Such as `PageEntered` or `product/view`.")]
 Category = Annotated[str, Meta(min_length=1, max_length=256)]
 IdentityId = Annotated[str, Meta(min_length=1, max_length=512, description="A customer id or an e-mail, as asserted.")]
@@ -200,11 +199,6 @@ def read_event_filter(call: Call[Any]) -> EventFilter:
         getattr(query, "device_id", None),
         read_agent(query),
     )
-
-
-def own_hosts(site: Site) -> tuple[str, ...]:
-    """The hosts and domains of the site itself."""
-    return (*filter(None, map(host_of, site.origins)), *site.settings.own_domains)
 
 
 def answer(call: Call[Any], document: Any) -> web.Response:

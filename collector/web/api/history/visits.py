@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from collector.domain.history import Included, SessionView, VisitView
+from collector.domain.history import Included, SessionView, VisitView, own_hosts
 from collector.store import history_views as views
 from collector.store.history import fetch_user_agent
 from collector.web.api.endpoint import Call
@@ -36,7 +36,7 @@ def visit_documents(
     call: Call[Any], found: list[VisitView], included: Included, detailed: frozenset[str]
 ) -> list[VisitDocument]:
     """Visits as they are answered."""
-    own = asking.own_hosts(call.site)
+    own = own_hosts(call.site)
     return [visit_document(view, included, detailed, call.now(), own) for view in found]
 
 
@@ -58,7 +58,7 @@ async def get_visit_with_pages(call: Call[asking.OneVisit]) -> web.Response:
 async def _answer_visit(call: Call[asking.OneVisit], included: Included, detailed: frozenset[str]) -> web.Response:
     now = call.now()
     view = there_is(await call.read(views.fetch_visit_view, now, call.path["visitId"], included), "visit")
-    return answer(call, visit_document(view, included, detailed, now, asking.own_hosts(call.site)))
+    return answer(call, visit_document(view, included, detailed, now, own_hosts(call.site)))
 
 
 async def get_pages(call: Call[asking.Pages]) -> web.Response:
