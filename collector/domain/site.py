@@ -20,6 +20,7 @@ class SiteSettings:
     debug: bool = False
     require_verified_identity: bool = False  # R14
     purchases_assert: bool = False  # events that merely carry dims.customers assert too
+    uncertain_interactions: Literal["none", "identified", "agent_decides"] = "agent_decides"  # unless one says itself
 
 
 @dataclass(frozen=True, slots=True)
