@@ -24,7 +24,7 @@ SETTING_HELP: Mapping[str, str] = types.MappingProxyType(
         "debug": "The SDK prints on the console what it does.",
         "require_verified_identity": "Believe who a visitor is only when the site's server vouches for it.",
         "purchases_assert": "Every event that names a customer says who the visitor is, not only sign-in and the like.",
-        "uncertain_interactions": "Whom an interaction is with while that is only assumed: none, identified or agent_decides.",
+        "uncertain_interactions": "Interactions with somebody assumed are none, identified or agent_decides.",
     }
 )
 DEFAULT_PORTS = {"http": 80, "https": 443}

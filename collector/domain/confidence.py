@@ -17,9 +17,9 @@ Days are counted back from the beginning of the visit, so that the number does n
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from collector.domain.history import Visit
+from collector.domain.history import Visit, is_over
 from collector.domain.recognition import DAY_MS
 from collector.domain.visit import UNCERTAIN, Folded, State
 
@@ -69,3 +69,17 @@ def _assumed(visit: Visit, before: SignIns) -> float:
     alone = FRESH if age <= FRESH_MS else AGED if age <= AGED_MS else ELSEWHERE
     is_shared = before.other_at is not None and visit.started_at - before.other_at <= SHARED_MS
     return round(alone * (SHARED if is_shared else 1), 2)
+
+
+def last_visit_document(standing: Standing | None, now: int) -> dict[str, Any] | None:
+    """The visit of a profile as JSON; whom its state is about is not told, for it need not be this person."""
+    if standing is None:
+        return None
+    return {
+        "visit_id": standing.visit.visit_id,
+        "state": str(standing.visit.state),
+        "is_over": is_over(standing.visit, now),
+        "confidence": standing.confidence,
+        "needs_agent_validation": standing.needs_agent_validation,
+        "last_event_at": standing.visit.last_event_at,
+    }

@@ -220,9 +220,7 @@ def _confirm(folded: Folded, marker: Marker) -> Folded:
     contacted = folded if is_known else _contact(folded, marker, None)
     if open_session(folded) is not None:
         return contacted
-    return replace(
-        contacted, state=State.RECOGNIZED, identity_id=marker.identity_id, confirmed_id=marker.identity_id
-    )
+    return replace(contacted, state=State.RECOGNIZED, identity_id=marker.identity_id, confirmed_id=marker.identity_id)
 
 
 def _dismiss(folded: Folded, marker: Marker) -> Folded:

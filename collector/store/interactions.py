@@ -13,9 +13,10 @@ from collector.domain.interaction import Identification, Interaction, Said, defa
 from collector.domain.visit import Marker, MarkerKind, State
 from collector.store.dialect import insert_or_ignore
 from collector.store.history import Before, fetch_visit, older
+from collector.store.history_identities import find_whom
 from collector.store.identifiers import fetch_identifier
 from collector.store.locks import lock_names, share_site
-from collector.store.schema import PENDING, events, id_text, interactions
+from collector.store.schema import PENDING, events, id_text, interactions, visit_profiles
 from collector.store.standing import fetch_standing
 from collector.store.visits import (
     UserIdentification,
@@ -159,10 +160,17 @@ def decide_interaction(
 
 def _choose(conn: Connection, site_id: int, answers: tuple[str, ...], assumed: str | None) -> str | None:
     """An identity in the form in which it is known: as assumed, else as a customer id; the last form otherwise."""
-    if assumed in answers:
-        return assumed
+    if not answers or assumed in answers:
+        return assumed if answers else None
     held = [answer for answer in answers if fetch_identifier(conn, site_id, "cid", answer) is not None]
-    return (*answers, *held)[-1] if answers else None
+    answer = (*answers, *held)[-1]
+    is_same = assumed is not None and _find_leaves(conn, site_id, answer) & _find_leaves(conn, site_id, assumed)
+    return assumed if is_same else answer
+
+
+def _find_leaves(conn: Connection, site_id: int, identity_id: str) -> set[str]:
+    whom = find_whom(conn, site_id, identity_id)
+    return set(whom.leaves) if whom else set()
 
 
 def _mark(conn: Connection, site_id: int, decided: Interaction, answer: str | None, now: int) -> None:
@@ -190,4 +198,7 @@ def _fetch_last_speaker(conn: Connection, site_id: int, visit_id: str) -> str | 
     mine = (events.c.site_id == site_id, events.c.visit_id == visit_id, events.c.profile_id.is_not(None))
     order = (events.c.occurred_at.desc(), events.c.row_id.desc())
     leaf: str | None = conn.scalar(select(events.c.profile_id).where(*mine).order_by(*order).limit(1))
+    if leaf is None:  # its events had their time
+        spoke = (visit_profiles.c.site_id == site_id, visit_profiles.c.visit_id == visit_id)
+        leaf = conn.scalar(select(visit_profiles.c.profile_id).where(*spoke).limit(1))
     return leaf

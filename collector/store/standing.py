@@ -38,9 +38,7 @@ def fetch_standing(conn: Connection, site_id: int, visit: Visit) -> Standing:
     return Standing(visit, folded, confidence_of(visit, folded, before))
 
 
-def fetch_profile_standing(
-    conn: Connection, site_id: int, profile_id: str
-) -> tuple[Profile, Standing | None] | None:
+def fetch_profile_standing(conn: Connection, site_id: int, profile_id: str) -> tuple[Profile, Standing | None] | None:
     """A person with where they were last; None if there is no such profile."""
     profile = fetch_profile(conn, site_id, profile_id)
     if profile is None:
@@ -49,8 +47,10 @@ def fetch_profile_standing(
 
 
 def fetch_last_standing(conn: Connection, site_id: int, leaves: Sequence[str]) -> Standing | None:
-    """The last visit in which a person spoke, None if there is none. Found by their last event: visits are not in
-    order of time by leaf."""
+    """The last visit in which a person spoke, None if there is none.
+
+    Their last event leads there: an index has the events of a leaf in order of time, but not its visits.
+    """
     visit = _fetch_last_visit(conn, site_id, leaves)
     return None if visit is None else fetch_standing(conn, site_id, visit)
 
@@ -92,7 +92,9 @@ def fetch_current(conn: Connection, site_id: int, uid: str, now: int) -> Current
 
 def _last_on_device(site: Slot, device: Slot) -> Select[Any]:
     mine = (visits.c.site_id == site, visits.c.device_id == device)
-    return select(visits.c.visit_id).where(*mine).order_by(visits.c.started_at.desc(), visits.c.visit_id.desc()).limit(1)
+    return (
+        select(visits.c.visit_id).where(*mine).order_by(visits.c.started_at.desc(), visits.c.visit_id.desc()).limit(1)
+    )
 
 
 def _spoke(site: Slot, visit: Slot) -> Select[Any]:
@@ -132,4 +134,5 @@ def _fetch_sign_ins(conn: Connection, site_id: int, visit: Visit) -> SignIns:
         return SignIns()
     last = fetch(conn, _last_sign_in, site_id, visit.device_id, visit.started_at)
     others = fetch(conn, _other_sign_in, site_id, visit.device_id, visit.started_at, visit.identity_id)
-    return SignIns(*(last[0] if last else (None, 0)), others[0][0] if others else None)
+    last_cid, last_at = last[0] if last else (None, 0)
+    return SignIns(last_cid, last_at, others[0][0] if others else None)
