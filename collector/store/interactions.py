@@ -16,11 +16,12 @@ from collector.store.history import Before, fetch_visit, older
 from collector.store.history_identities import find_whom
 from collector.store.identifiers import fetch_identifier
 from collector.store.locks import lock_names, share_site
-from collector.store.schema import PENDING, events, id_text, interactions, visit_profiles
+from collector.store.schema import PENDING, events, id_text, interactions
 from collector.store.standing import fetch_standing
 from collector.store.visits import (
     UserIdentification,
     delete_marker,
+    fetch_markers,
     fold_again,
     hold_visit,
     insert_user_identification,
@@ -199,6 +200,5 @@ def _fetch_last_speaker(conn: Connection, site_id: int, visit_id: str) -> str | 
     order = (events.c.occurred_at.desc(), events.c.row_id.desc())
     leaf: str | None = conn.scalar(select(events.c.profile_id).where(*mine).order_by(*order).limit(1))
     if leaf is None:  # its events had their time
-        spoke = (visit_profiles.c.site_id == site_id, visit_profiles.c.visit_id == visit_id)
-        leaf = conn.scalar(select(visit_profiles.c.profile_id).where(*spoke).limit(1))
+        leaf = next((marker.profile_id for marker in fetch_markers(conn, site_id, visit_id)), None)
     return leaf

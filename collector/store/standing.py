@@ -15,8 +15,8 @@ from collector.domain.visit import Folded, State, fold_visit
 from collector.store.events import fetch_events_of
 from collector.store.history import fetch_visit
 from collector.store.people import fetch_profile
-from collector.store.prepared import Slot, fetch
-from collector.store.profiles import fetch_root, fetch_roots
+from collector.store.prepared import Slot, fetch, is_one_of, padded
+from collector.store.profiles import fetch_cluster, fetch_root
 from collector.store.schema import bindings, events, uids, user_identifications, visit_profiles, visits
 from collector.store.visits import fetch_markers
 
@@ -84,8 +84,8 @@ def fetch_current(conn: Connection, site_id: int, uid: str, now: int) -> Current
     root = fetch_root(conn, site_id, leaf)
     if visit is None or root is None or is_over(visit, now):
         return None
-    spoke = [row[0] for row in fetch(conn, _spoke, site_id, visit.visit_id)]
-    if root not in fetch_roots(conn, site_id, spoke).values():
+    leaves = [member for member, _ in fetch_cluster(conn, site_id, root)]
+    if not fetch(conn, _spoke, site_id, visit.visit_id, *padded(leaves)):
         return None
     return Current(root, fetch_standing(conn, site_id, visit), _fetch_page(conn, site_id, visit.visit_id))
 
@@ -97,10 +97,10 @@ def _last_on_device(site: Slot, device: Slot) -> Select[Any]:
     )
 
 
-def _spoke(site: Slot, visit: Slot) -> Select[Any]:
-    return select(visit_profiles.c.profile_id).where(
-        visit_profiles.c.site_id == site, visit_profiles.c.visit_id == visit
-    )
+def _spoke(site: Slot, visit: Slot, *leaves: Slot) -> Select[Any]:
+    # By leaf: asked for the leaves of a visit, SQLite would read all pairs of the site, because that index covers it.
+    mine = (visit_profiles.c.site_id == site, visit_profiles.c.visit_id == visit)
+    return select(visit_profiles.c.profile_id).where(*mine, is_one_of(visit_profiles.c.profile_id, leaves)).limit(1)
 
 
 def _last_page(site: Slot, visit: Slot) -> Select[Any]:
@@ -116,15 +116,18 @@ def _fetch_page(conn: Connection, site_id: int, visit_id: str) -> tuple[str | No
     return None
 
 
+_on_device = user_identifications.c.occurred_at + 0  # by the bare column an engine might read the whole site in order
+
+
 def _last_sign_in(site: Slot, device: Slot, before: Slot) -> Select[Any]:
     table = user_identifications.c
-    mine = (table.site_id == site, table.device_id == device, table.cid.is_not(None), table.occurred_at < before)
+    mine = (table.site_id == site, table.device_id == device, table.cid.is_not(None), _on_device < before)
     return select(table.cid, table.occurred_at).where(*mine).order_by(table.at.desc(), table.seq.desc()).limit(1)
 
 
 def _other_sign_in(site: Slot, device: Slot, before: Slot, cid: Slot) -> Select[Any]:
     table = user_identifications.c
-    mine = (table.site_id == site, table.device_id == device, table.cid != cid, table.occurred_at < before)
+    mine = (table.site_id == site, table.device_id == device, table.cid != cid, _on_device < before)
     return select(table.occurred_at).where(*mine).order_by(table.at.desc(), table.seq.desc()).limit(1)
 
 
