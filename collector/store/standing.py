@@ -56,8 +56,15 @@ def fetch_last_standing(conn: Connection, site_id: int, leaves: Sequence[str]) -
 
 
 def _fetch_last_visit(conn: Connection, site_id: int, leaves: Sequence[str]) -> Visit | None:
+    if not fetch(conn, _any_visit, site_id, *padded(leaves)):
+        return None  # somebody whom only servers speak of may have many events, none of which is in a visit
     last = fetch_events_of(conn, site_id, leaves, 1, only=lambda columns: [columns.visit_id.is_not(None)])
     return fetch_visit(conn, site_id, last[0]["visit_id"]) if last else None
+
+
+def _any_visit(site: Slot, *leaves: Slot) -> Select[Any]:
+    mine = (visit_profiles.c.site_id == site, is_one_of(visit_profiles.c.profile_id, leaves))
+    return select(visit_profiles.c.visit_id).where(*mine).limit(1)
 
 
 def _speaker(site: Slot, uid: Slot) -> Select[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from typing import Any
 
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
 from collector.domain.interaction import Identification, Interaction, Said
+from collector.recorder.group import record_group
+from collector.recorder.memory import Memory
 from collector.store import schema
 from collector.store.database import Database
 from collector.store.devices import fetch_assertions
@@ -24,7 +27,8 @@ from collector.store.interactions import (
 )
 from collector.store.people import erase_profile, find_profile
 from collector.store.standing import fetch_current, fetch_last_standing, fetch_profile_standing
-from tests.stage import Browser, Stage
+from collector.store.visits import fold_again
+from tests.stage import Browser, Stage, mint_uuid7
 from tests.store.engines import only_on_sqlite
 from tests.store.test_erasure import rows_naming, rows_of
 from tests.store.test_unmerging_properties import every_read
@@ -286,6 +290,31 @@ async def test_erasing_somebody_takes_what_agents_and_servers_said_of_them(
     assert standing_of(transport, bob.visit) == ("Recognized", "customer-bob-4712")
 
 
+async def test_agents_and_visitors_at_the_same_time_end_in_what_all_of_them_said(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    browser = await comes_back(stage)
+    database, site_id, visit = transport.database, transport.site.site_id, browser.visit
+    calls = [report(transport, visit, stage.now, number).interaction_id for number in range(4)]
+    browser.offline = True
+    for act in ("bob", "x", "y"):
+        await browser.informs(act)
+    arrivals = [transport.arrival(browser.letter([event])) for event in browser.outbox]
+    ids = transport.fresh_id
+    answers = [(calls[n], said, stage.now + n) for n, said in enumerate([("ada",), (), ("bob",), ("carol",)])]
+    await asyncio.gather(
+        *(database.write(record_group, [each], stage.now, ids, transport.erasures, Memory()) for each in arrivals),
+        *(database.write(decide_interaction, site_id, call, said, at) for call, said, at in answers),
+    )
+    assert standing_of(transport, visit) == ("Recognized", "carol")
+    stored = database.read_now(visit_rows, site_id)
+    database.transact(fold_again, site_id, visit)
+    assert database.read_now(visit_rows, site_id) == stored
+    assert {each.decided_identity_id for each in database.read_now(fetch_interactions, site_id, 9)} == {
+        "ada", None, "bob", "carol",
+    }  # fmt: skip
+
+
 # ---- where somebody is ----
 
 
@@ -367,10 +396,14 @@ async def test_a_profile_has_the_last_visit_of_all_its_leaves(stage: Stage, tran
 
 
 async def test_a_profile_that_only_a_server_named_is_in_no_visit(stage: Stage, transport: StoreTransport) -> None:
-    browser = stage.browser()
-    await browser.tracks()
+    uid = mint_uuid7(stage.now, stage.chance)
+    await transport.assert_from_server(uid, "ada", None, stage.now)
     site_id = transport.site.site_id
-    assert transport.database.read_now(fetch_last_standing, site_id, [CALL]) is None
+    profile_id = transport.database.read_now(find_profile, site_id, "cid", "ada")
+    found = transport.database.read_now(fetch_profile_standing, site_id, profile_id)
+    assert found is not None
+    assert found[1] is None
+    assert transport.database.read_now(fetch_current, site_id, uid, stage.now) is None
     assert transport.database.read_now(fetch_profile_standing, site_id, CALL) is None
 
 
