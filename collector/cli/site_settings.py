@@ -25,6 +25,7 @@ SETTING_HELP: Mapping[str, str] = types.MappingProxyType(
         "require_verified_identity": "Believe who a visitor is only when the site's server vouches for it.",
         "purchases_assert": "Every event that names a customer says who the visitor is, not only sign-in and the like.",
         "retention_days": "Days for which events and visits are kept, 0: for ever. People stay recognised.",
+        "uncertain_interactions": "Interactions with somebody assumed are none, identified or agent_decides.",
     }
 )
 DEFAULT_PORTS = {"http": 80, "https": 443}
