@@ -139,12 +139,16 @@ def insert_user_identification(conn: Connection, site_id: int, row: UserIdentifi
     write_rows(conn, _insert_user_identification, [(site_id, event_id, marker.kind, *ids, *says, *times)])
 
 
-def _markers(site: Slot, visit: Slot) -> Select[Any]:
+def _markers_to_read(site: Slot, visit: Slot) -> Select[Any]:
     table = user_identifications
     columns = (table.c.at, table.c.seq, table.c.occurred_at, table.c.profile_id, table.c.identity_id)
     same = (visits.c.site_id == table.c.site_id) & (visits.c.visit_id == table.c.visit_id)
     query = select(visits.c.device_id, visits.c.started_at, table.c.event_id, table.c.kind, *columns).join(visits, same)
-    return query.where(table.c.site_id == site, table.c.visit_id == visit).with_for_update(of=visits)
+    return query.where(table.c.site_id == site, table.c.visit_id == visit)
+
+
+def _markers(site: Slot, visit: Slot) -> Select[Any]:
+    return _markers_to_read(site, visit).with_for_update(of=visits)
 
 
 def _insert_identity(dialect: Dialect) -> Insert:
@@ -195,13 +199,22 @@ def _insert_contacts(_: Dialect) -> Insert:
     return insert(contacts)
 
 
+def _as_markers(rows: Sequence[Any]) -> list[Marker]:
+    return [Marker(event_id, MarkerKind(kind), *rest) for _, _, event_id, kind, *rest in rows]
+
+
+def fetch_markers(conn: Connection, site_id: int, visit_id: str) -> list[Marker]:
+    """The events that moved the state of a visit."""
+    return _as_markers(fetch(conn, _markers_to_read, site_id, visit_id))
+
+
 def fold_again(conn: Connection, site_id: int, visit_id: str, *, is_marked: bool = False) -> Folded:
     """Fold a visit after its start or its markers have changed (`is_marked`: by one more); what it comes to.
 
     Nobody else folds it before this transaction ends.
     """
     rows = fetch(conn, _markers, site_id, visit_id)
-    markers = [Marker(event_id, MarkerKind(kind), *rest) for _, _, event_id, kind, *rest in rows]
+    markers = _as_markers(rows)
     folded = fold_visit(markers, rows[0][1] if rows else 0)
     if not is_marked or len(markers) > 1:  # of the first one there is nothing to be replaced
         run(conn, _delete_sessions, site_id, visit_id)
