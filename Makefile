@@ -30,9 +30,15 @@ help:  ## list the commands
 demo: $(MADE)/run $(SDK)  ## run collector and demo shop (DEMO_PORT, DEMO_SHOP_PORT choose the ports)
 	@exec $(BIN)/python scripts/demo.py
 
+# What needs no browser and kills nothing runs on all cores at once; with ARGS there is one run, of what they choose.
 test: $(MADE)/dev $(SDK) system  ## run all tests (ARGS="-k name" goes to pytest)
 	$(NPM) test
+ifdef ARGS
 	$(BIN)/pytest $(ARGS)
+else
+	$(BIN)/pytest --numprocesses=auto --dist=loadscope tests/unit tests/store tests/http
+	$(BIN)/pytest tests/browser tests/faults
+endif
 
 check: $(MADE)/dev $(SDK)  ## format, lint, types, import directions, unit tests: under a minute
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target types lint unit
