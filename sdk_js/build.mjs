@@ -1,7 +1,8 @@
 // Builds dist/: sdk.js (one IIFE), sdk.mjs with sdk.d.ts, stub.js. Fails when a size limit is passed.
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -44,9 +45,16 @@ async function renamed(text) {
   return (await minify(text, { ecma: 2020, compress: false, mangle: { toplevel: true } })).code;
 }
 
-/** The same in fewer bytes after gzip. Throws when the names do not mean what they meant any more. */
+/**
+ * The same in fewer bytes after gzip. Throws when the names do not mean what they meant any more. The search takes most of
+ * a minute, hence what it found is kept in packed.json, for as long as the code stays as it is.
+ */
 async function packed(code) {
-  const { ordered, best } = pack(code);
+  const file = join(here, "packed.json");
+  const of = createHash("sha256").update(code).digest("hex");
+  const kept = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {};
+  const { ordered, best, found } = pack(code, kept.of == of ? kept : undefined);
+  if (kept.of != of) writeFileSync(file, `${JSON.stringify({ of, ...found })}\n`);
   if ((await renamed(ordered)) != (await renamed(best))) throw new Error("pack.mjs gave two variables one name");
   return best;
 }

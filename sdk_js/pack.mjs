@@ -11,29 +11,37 @@ const NAMES = [..."etrnaioslducfhpgmywvbkxjqzETRNAIOSLDUCFHPGMYWVBKXJQZ$_"];
 
 /**
  * `code` is one function call, `(()=>{…})()`, that begins with `var`. Answers with two texts that mean the same: `best`,
- * the smallest after gzip -9, and `ordered`, which differs from it in the names of variables alone.
+ * the smallest after gzip -9, and `ordered`, which differs from it in the names of variables alone; and with `found`, the
+ * choice that was made, which may be given next time instead of looking for it.
  */
-export function pack(code, attempts = ATTEMPTS) {
+export function pack(code, found) {
   const { ast, bindings, globals } = scopesOf(code);
-  const neighbours = bindings.map((one) => bindings.flatMap((other, index) => (clash(one, other) ? [index] : [])));
   const { head, movable, tail } = partsOf(code, ast, bindings);
+  const write = (names, order) => textOf(head, order.map((place) => movable[place]), tail, names);
+  const { names, order } = found ?? search(bindings, globals, movable.length, write);
+  const given = bindings.map(({ name }) => name);
+  return { ordered: write(given, order), best: write(names, order), found: { names, order } };
+}
+
+/** The names, by variable, and the order of the parts that together make the smallest text. */
+function search(bindings, globals, parts, write, attempts = ATTEMPTS) {
+  const neighbours = bindings.map((one) => bindings.flatMap((other, index) => (clash(one, other) ? [index] : [])));
   const free = NAMES.filter((name) => !globals.has(name));
   const draw = numbers();
-  const given = bindings.map(({ name }) => name);
-  let [names, order, size] = [given, movable, Infinity];
+  let [names, order, size] = [bindings.map(({ name }) => name), [...Array(parts).keys()], Infinity];
   for (let attempt = 0; attempt < attempts; attempt++) {
     let [otherNames, otherOrder] = [names, order];
     if (draw(3)) otherNames = renamed(names, draw(names.length), free[draw(free.length)], neighbours);
     else otherOrder = moved(order, draw);
     if (!otherNames) continue;
-    const otherSize = gzipSync(textOf(head, otherOrder, tail, otherNames), { level: 9 }).length;
+    const otherSize = gzipSync(write(otherNames, otherOrder), { level: 9 }).length;
     // At first it may become a little larger, so as not to be stuck with the first text that no single step improves.
     const daring = 0.2 * (1 - attempt / attempts);
     if (otherSize <= size || Math.exp((size - otherSize) / daring) * RANGE > draw(RANGE)) {
       [names, order, size] = [otherNames, otherOrder, otherSize];
     }
   }
-  return { ordered: textOf(head, order, tail, given), best: textOf(head, order, tail, names) };
+  return { names, order };
 }
 
 /** True when two variables must differ in name: one is used, or declared, where the other can be seen. */
