@@ -154,7 +154,7 @@ def fetch_identities_by_id(conn: Connection, site_id: int, identity_ids: Sequenc
 def fetch_identities_in(conn: Connection, site_id: int, visit: Visit) -> list[Identity]:
     """The identities that were in a visit, in order of being named, and whom it is held to be of."""
     mine = (contacts.c.site_id == site_id, contacts.c.visit_id == visit.visit_id)
-    order = (contacts.c.occurred_at, contacts.c.contact_id)
+    order = (contacts.c.occurred_at + 0, contacts.c.contact_id)  # these are few, and are sorted
     named = list(conn.scalars(select(contacts.c.identity_id).where(*mine).order_by(*order)))
     return fetch_identities_by_id(conn, site_id, named + ([visit.identity_id] if visit.identity_id is not None else []))
 
