@@ -20,10 +20,12 @@ from benchmarks.bench import FULL, QUICK, Bench
 from benchmarks.capacity import measure_memory, measure_start
 from benchmarks.engines import measure_engines
 from benchmarks.growth import measure_growth
+from benchmarks.history import measure_history
 from benchmarks.ingest import measure_batch, measure_full, measure_open_loop, measure_single
 from benchmarks.losses import measure_losses, measure_spa
 from benchmarks.plot import plot_growth
 from benchmarks.report import Run, make_table, write_results
+from benchmarks.retention import measure_retention
 from benchmarks.sdk import measure_cpu, measure_size, measure_upload
 from benchmarks.server import ROOT, choose_cores
 from benchmarks.targets import Result
@@ -50,6 +52,8 @@ BENCHMARKS = {
     "start": Benchmark(measure_start, 10, 6),
     "engines": Benchmark(measure_engines, 75, 22),
     "growth": Benchmark(measure_growth, 650, 0),
+    "retention": Benchmark(measure_retention, 300, 250),
+    "history": Benchmark(measure_history, 400, 45),
     "sdk-size": Benchmark(measure_size, 0.1, 0.1),
     "sdk-cpu": Benchmark(measure_cpu, 100, 22),
     "sdk-upload": Benchmark(measure_upload, 6, 6),
@@ -72,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(dir=ROOT / "var", prefix="bench-", ignore_cleanup_errors=True) as folder:
         scale = QUICK if options.quick else FULL
         if options.events is not None:
-            scale = replace(scale, events=options.events)
+            scale = replace(scale, events=options.events, listed=(options.events, options.events))
         bench = Bench(scale, Path(folder), choose_cores(), print)
         results, failures = _measure(bench, chosen, console, is_quick=options.quick)
     console.print(make_table(results))
@@ -100,7 +104,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help=f"measure this alone and leave the file as it is; may be repeated: {', '.join(BENCHMARKS)}",
     )
     parser.add_argument(
-        "--events", type=int, metavar="NUMBER", help="up to how many stored events growth is measured; 5,000,000"
+        "--events",
+        type=int,
+        metavar="NUMBER",
+        help="up to how many stored events growth is measured (5,000,000), and with how many the lists of History",
     )
     return parser.parse_args(arguments)
 

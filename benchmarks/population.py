@@ -5,8 +5,10 @@ come in the order in which a collector would have stored them. Everybody comes f
 
 - visitors 0 to 99 are one person with 100 leaves, who is back in every 1,000th visit, each time with the next leaf;
 - visitor 100 is anonymous and does a 49th of everything, of five million events a hundred thousand;
-- every fifth visit is somebody's first. Every fifth of these visitors says who they are, every tenth is merged into
+- every fifth visit is somebody's first. Two of five of these visitors say who they are, one of ten is merged into
   such a customer. The other visits belong to newcomers of late (three of five) or to anybody who ever came.
+
+Who says who they are does so near the end of their first visit; in all later ones they are assumed to be that customer.
 """
 
 from __future__ import annotations
@@ -18,15 +20,20 @@ from random import Random
 
 import orjson
 
+from benchmarks.events import AGENT
 from benchmarks.server import ORIGIN
+from collector.store.visits import user_agent_id
 
 START_MS = 1_767_225_600_000  # 1 January 2026
 STEP_MS = 40
+LAG_MS = 15  # until an event is received
 VISIT_EVENTS = 10
-EVENTS_PER_PAGE = 3
+EVENTS_PER_PAGE = 3  # a view, something done, and the exit but for the last page
+SAYS_AT = 7
 LEAVES = 100
 VISITS_PER_REGULAR, VISITS_PER_FREQUENT, VISITS_PER_NEWCOMER = 1_000, 49, 5
 RECENT = 200
+AGENTS = tuple(AGENT.replace("140", str(version)) for version in range(140, 145))
 PRODUCTS = ("hand-trowel", "watering-can", "enamel-mug", "bread-board", "rolling-pin", "seed-tin")
 RANDOM_BITS = 74
 LOW_BITS = (1 << 62) - 1
@@ -45,6 +52,7 @@ class Visitor:
     profile_id: bytes
     born_at: int
     customer: int | None
+    said_at: int | None = None
     seq: int = 0
     events: int = 0
 
@@ -115,7 +123,7 @@ class Population:
         number = len(self.visitors)
         if number < LEAVES:
             customer: int | None = 0
-        elif number > LEAVES and number % 5 == 0:
+        elif number > LEAVES and number % 5 in (0, 2):
             customer = number
         else:
             customer = number - 3 if number > LEAVES + 10 and number % 10 == 3 else None
@@ -130,30 +138,44 @@ class Population:
         return number.to_bytes(16, "big")
 
     def _browse(self, rows: Rows, visitor: Visitor) -> None:
-        """One visit; the last event of a customer's first one says who that is."""
-        visit_id, page_id = self._id(), b""
+        """One visit; in a customer's first one they say who they are."""
+        visit_id, page_id, page_url = self._id(), b"", ""
         began = self.now + STEP_MS
         add, choose = rows.setdefault("events", []).append, self.random.random
         ids = (visitor.profile_id, visitor.uid, visit_id)
-        says = visitor.events == 0 and visitor.customer is not None
+        says = visitor.said_at is None and visitor.customer is not None
         for place in range(VISIT_EVENTS):
             self.now += STEP_MS
             visitor.seq += 1
-            if place % EVENTS_PER_PAGE == 0:
-                page_id = self._id()
-                name, bodies = ("page", "view"), PAGE_VIEWS
-            else:
-                name, bodies = ("product", "view"), PRODUCT_VIEWS
-            url, body = bodies[int(choose() * len(bodies))]
             event_id = self._id()
-            if says and place == VISIT_EVENTS - 1:
-                name, body = ("user", "identify"), self._say(rows, visitor, event_id, visit_id)
-            times = (self.now, self.now, self.now + 15, visitor.seq)
+            if place % EVENTS_PER_PAGE == 0:
+                page_id, name = self._id(), ("page", "view")
+                url, body = PAGE_VIEWS[int(choose() * len(PAGE_VIEWS))]
+                page_url = url
+            elif place % EVENTS_PER_PAGE == EVENTS_PER_PAGE - 1:
+                name, url, body = ("page", "exit"), page_url, PAGE_EXITS[int(choose() * len(PAGE_EXITS))]
+            elif says and place == SAYS_AT:
+                name, url, body = ("user", "identify"), page_url, self._say(rows, visitor, event_id, visit_id)
+            else:
+                name = ("product", "view")
+                url, body = PRODUCT_VIEWS[int(choose() * len(PRODUCT_VIEWS))]
+            times = (self.now, self.now, self.now + LAG_MS, visitor.seq)
             add((self.site_id, event_id, *ids, page_id, *name, *times, False, None, url, body))
         visitor.events += VISIT_EVENTS
-        state = "Authenticated" if says else "Anonymous"
-        row = (self.site_id, visit_id, visitor.device_id, began, self.now, state)
-        rows.setdefault("visits", []).append(row)
+        self._keep_visit(rows, visitor, visit_id, began, says=says)
+
+    def _keep_visit(self, rows: Rows, visitor: Visitor, visit_id: bytes, began: int, *, says: bool) -> None:
+        """What recording would write of a visit, but for what it does when they say who they are."""
+        site, me, device = self.site_id, visitor.profile_id, visitor.device_id
+        cid = None if visitor.customer is None else cid_of(visitor.customer)
+        state = "Anonymous" if cid is None else "Authenticated" if says else "WM-Recognized"
+        agent = user_agent_id(AGENTS[visitor.number % len(AGENTS)])
+        visit = (site, visit_id, device, began, self.now, began + LAG_MS, agent, state, cid)
+        rows.setdefault("visits", []).append(visit)
+        rows.setdefault("visit_profiles", []).append((site, me, visit_id))
+        if cid is not None and not says:
+            marker = (site, visit_id, "Assumption", visit_id, device, None, me, cid, None, 0, 0, began)
+            rows.setdefault("user_identifications", []).append(marker)
 
     def _say(self, rows: Rows, visitor: Visitor, event_id: bytes, visit_id: bytes) -> str:
         """All but the event that recording would write when a visitor says who they are; the event's body."""
@@ -170,7 +192,11 @@ class Population:
         add["traits"]((site, me, "name", 0, False, '"Ann Example"', at, event_id))
         told = (visit_id, visitor.device_id, visitor.uid, me, cid, cid, at, visitor.seq, at)
         add["user_identifications"]((site, event_id, "SignIn", *told))
-        add["sessions"]((site, event_id, visit_id, me, cid, at, None))
+        add["sessions"]((site, event_id, visit_id, me, cid, at, None, at, visitor.seq, None, None))
+        add["contacts"]((site, event_id, visit_id, visitor.device_id, event_id, me, cid, at))
+        if visitor.customer == visitor.number:
+            add["identities"]((site, cid, at, at, at + LAG_MS))
+        visitor.said_at = at
         customer = {"customer_id": cid, "email": email, "name": "Ann Example"}
         extra = {"identify_event": "user_identify", "identify_id": cid, "identify_type": "exact"}
         return orjson.dumps({"dims": {"customers": customer}, "extra": extra}).decode()
@@ -179,12 +205,14 @@ class Population:
         """What there is once of each visitor."""
         site, born_at = self.site_id, visitor.born_at
         first_event = rows["events"][-VISIT_EVENTS][1]
-        asserted_at = None if visitor.customer is None else self.now
         is_merged = visitor.customer is not None and visitor.customer != visitor.number
         root = self.visitors[visitor.customer].profile_id if is_merged and visitor.customer is not None else None
-        binding = (site, visitor.uid, 0, 0, visitor.profile_id, "R3", first_event, 0, born_at + 15)
+        binding = (site, visitor.uid, 0, 0, visitor.profile_id, "R3", first_event, 0, born_at + LAG_MS)
+        if visitor.number < len(AGENTS):
+            agent = AGENTS[visitor.number]
+            rows.setdefault("user_agents", []).append((site, user_agent_id(agent), agent))
         for table, row in (
-            ("devices", (site, visitor.device_id, visitor.uid, born_at, asserted_at)),
+            ("devices", (site, visitor.device_id, visitor.uid, born_at, visitor.said_at)),
             ("uids", (site, visitor.uid, visitor.device_id, "first", born_at)),
             ("bindings", binding),
             ("profiles", (site, visitor.profile_id, root, born_at)),
@@ -211,5 +239,6 @@ def _views(*, is_page: bool) -> list[tuple[str, str]]:
     return made
 
 
+PAGE_EXITS = [orjson.dumps({"extra": {"active_ms": 1000 + 370 * place}}).decode() for place in range(60)]
 PAGE_VIEWS, PRODUCT_VIEWS = _views(is_page=True), _views(is_page=False)
-WRITTEN_BY_SAYING = ("identifiers", "merges", "traits", "user_identifications", "sessions")
+WRITTEN_BY_SAYING = ("identifiers", "merges", "traits", "user_identifications", "sessions", "contacts", "identities")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
 from rich.table import Table
 
@@ -35,7 +36,9 @@ collector's core**: one core does all the work on either engine, and CPU per eve
 that of every process of the cluster, those that have ended and the autovacuum included. For growth one made-up past
 (`python -m benchmarks.data`) is written to several sizes, a collector runs on each, and each gets its load in turn; the
 ratio is of the runs of one round. Merges and pages are single requests to a collector that does nothing else, timed by
-the client from the first byte sent to the last one read.
+the client from the first byte sent to the last one read. So are the first pages of the lists of the History API, of
+two collectors by turns: one made-up past is written to two sizes, and what is asked for (a customer, a device, a visit,
+a session) is of the same size in both; each pair of requests is a ratio, each list has the median of its pairs.
 """
 
 
@@ -81,6 +84,7 @@ def write_results(
         *_not_measured(results, failures),
         *([f"![Processor time per event against stored events, for both engines]({plot.name})", ""] if bench.growth
           else []),
+        *_tables_of_lists(bench),
         "## Method",
         "",
         METHOD.format(
@@ -96,6 +100,20 @@ def write_results(
         "",
     ]  # fmt: skip
     file.write_text("\n".join(lines))
+
+
+def _tables_of_lists(bench: Bench) -> list[str]:
+    """Each list of the History API, for each engine."""
+    lines = []
+    for heading, costs in bench.lists.items():
+        rows = [
+            f"| `{cost.name}` | {cost.few_ms:.1f} ms | {cost.many_ms:.1f} ms | {median(cost.ratios):.2f}× "
+            f"| {min(cost.ratios):.2f}× to {max(cost.ratios):.2f}× |"
+            for cost in costs
+        ]
+        lines += [f"## Lists of the History API on {heading}", ""]
+        lines += ["| first page of | few | many | ratio | spread |", "|---|---|---|---|---|", *rows, ""]
+    return lines
 
 
 def _cells(result: Result) -> list[str]:

@@ -148,7 +148,7 @@ class Installation:
     def start(self, core: int | None, port: int = 0, module: str = COLLECTOR) -> Server:
         """Start a collector; another `module` is a launcher that changes it first."""
         port = port or free_port()
-        env = _settings(self.url) | {"REGULARS_PORT": str(port)}
+        env = settings_of(self.url) | {"REGULARS_PORT": str(port)}
         return start_server([module, "serve"], port, env, self.folder / "regulars.log", core)
 
     @contextmanager
@@ -175,13 +175,14 @@ def install(folder: Path, origin: str = ORIGIN, url: str = "") -> Installation:
     """A new database with one site that counts headless browsers as visitors: SQLite, unless `url` says otherwise."""
     url = url or sqlite_url(folder)
     command = [sys.executable, "-m", COLLECTOR, "site", "add", "bench", f"--origin={origin}", "--test", "--json"]
-    added = subprocess.run(command, cwd=ROOT, env=_settings(url), capture_output=True, text=True, check=False)
+    added = subprocess.run(command, cwd=ROOT, env=settings_of(url), capture_output=True, text=True, check=False)
     if added.returncode:
         raise RuntimeError(f"the site could not be added:\n{added.stderr or added.stdout}")
     keys = json.loads(added.stdout)
     return Installation(url, folder, origin, keys["write_key"], keys["secret_key"])
 
 
-def _settings(url: str) -> dict[str, str]:
+def settings_of(url: str) -> dict[str, str]:
+    """The environment of a process on a database."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("REGULARS_")}
     return own | UNREACHED | {"REGULARS_HOST": "127.0.0.1", "REGULARS_DATABASE_URL": url}

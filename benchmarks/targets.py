@@ -47,6 +47,10 @@ TARGETS = {
     "cpu_growth": Target("CPU per event with {more} / with {some} events stored, {engine}", 1.5, 1.1, "×"),
     "merge": Target("merge of a profile with {events} events, {engine}", 10, 2, " ms", digits=1),
     "page": Target("profile page (50 newest, 100 leaves, {events} events stored), {engine}", 10, 3, " ms", digits=1),
+    "purge_wait": Target(
+        "longest wait beside a purge of {events} events by the {who}, {engine}", 100, 60, " ms", digits=0
+    ),
+    "history": Target("first page of a History list, {events} events / 10,000, {engine}", 2, 1.2, "×"),
     "bytes": Target("stored bytes per event of 560 bytes, indexes included", 800, 450, " B", digits=0),
     "memory_idle": Target("resident memory, idle", 80, 60, " MB", digits=0),
     "memory_load": Target("resident memory, under load with {connections} open connections", 250, 180, " MB", digits=0),

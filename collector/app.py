@@ -26,6 +26,7 @@ from collector import __version__
 from collector.config import Config, ConfigError
 from collector.domain.identity_token import mark_of
 from collector.recorder import Recorder
+from collector.recorder.retention import Retention
 from collector.store.database import Database
 from collector.store.erasure import Erasures
 from collector.store.migrate import upgrade
@@ -93,11 +94,14 @@ def create_app(config: Config) -> web.Application:
         erasures = Erasures(own_secret)
         recorder = Recorder(database, erasures, now_ms, mint_id, config.queue_size)
         sites = SiteDirectory(lambda: database.read(fetch_sites))
+        retention = Retention(database, now_ms)
         await recorder.start()
         await sites.start()
+        await retention.start()
         app[EDGE] = make_edge(config, recorder, sites, secret, recognition)
         app[ADMINISTRATION] = Administration(database, erasures, Scrubber(database.scrub))
         yield
+        await retention.stop()
         await sites.stop()
         await recorder.stop(config.shutdown_grace_s)
         await database.close()

@@ -7,7 +7,7 @@ from the quarantine stand apart: what they store was received, and counted as qu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -40,6 +40,14 @@ COOKIES_FORGED = Counter(
 )
 CONNECTIONS_CUT = Counter(
     "regulars_connections_cut", "Connections closed because their headers came too slowly.", registry=REGISTRY
+)
+PURGED = Counter(
+    "regulars_purged_rows", "Rows that were deleted because of their age, by table.", ["table"], registry=REGISTRY
+)
+LAST_PURGE = Gauge(
+    "regulars_last_purge_timestamp_seconds",
+    "When this collector last deleted what sites keep no longer; 0: not yet.",
+    registry=REGISTRY,
 )
 QUEUE_DEPTH = Gauge("regulars_queue_requests", "Requests that wait for their commit.", registry=REGISTRY)
 GROUP_EVENTS = Histogram(
@@ -92,6 +100,12 @@ def count_replay(replayed: Replayed) -> None:
     """Count what became of what one row of the quarantine held; it was received once, and is not received again."""
     for outcome, events in replayed.counts or ((replayed.status, 1),):
         REPLAYS.labels(outcome).inc(events)
+
+
+def count_purged(gone: Mapping[str, int]) -> None:
+    """Count rows that were deleted because of their age."""
+    for table, rows in gone.items():
+        PURGED.labels(table).inc(rows)
 
 
 def count_warnings(codes: Iterable[str]) -> None:

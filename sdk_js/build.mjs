@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { minify } from "terser";
+import { pack } from "./pack.mjs";
 import { checkSizes } from "./size.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -23,21 +24,31 @@ const options = {
   define: { __VERSION__: JSON.stringify(version) },
   tsconfigRaw: { compilerOptions: { alwaysStrict: false } },
 };
-await bundle("src/sdk.ts", "dist/sdk.js", "iife");
+await bundle("src/sdk.ts", "dist/sdk.js", "iife", packed);
 await bundle("src/module.ts", "dist/sdk.mjs", "esm");
 await bundle("src/stub.ts", "dist/stub.js", "esm"); // it is a function call already
 writeDeclarations();
 checkSizes();
 
 /** esbuild bundles; terser then makes the text smaller than esbuild would: first it rewrites, then it renames. */
-async function bundle(source, target, format) {
+async function bundle(source, target, format, finish = (code) => code) {
   const { outputFiles } = await build({ ...options, entryPoints: [source], format });
   const compress = { passes: 3, unsafe_arrows: true, booleans_as_integers: true, inline: 1, conditionals: false };
-  const mangled = { ecma: 2020, compress: false, mangle: { toplevel: true } };
   const short = await minify(outputFiles[0].text, { ecma: 2020, compress, mangle: false });
-  const { code } = await minify(short.code, mangled);
   mkdirSync(join(here, "dist"), { recursive: true });
-  writeFileSync(join(here, target), code);
+  writeFileSync(join(here, target), await finish(await renamed(short.code)));
+}
+
+/** The same with short names, which depend on nothing but what each name means. */
+async function renamed(text) {
+  return (await minify(text, { ecma: 2020, compress: false, mangle: { toplevel: true } })).code;
+}
+
+/** The same in fewer bytes after gzip. Throws when the names do not mean what they meant any more. */
+async function packed(code) {
+  const { ordered, best } = pack(code);
+  if ((await renamed(ordered)) != (await renamed(best))) throw new Error("pack.mjs gave two variables one name");
+  return best;
 }
 
 /** One file of types: the public ones, and the module's own functions. */

@@ -71,6 +71,7 @@ class StoreTransport:
     def record(self, *arrivals: Arrival) -> list[Receipt]:
         """Record a group in one transaction."""
         self.now = now = max(arrival.received_at for arrival in arrivals)
+        self.memory.age(now)
         return self.database.transact(record_group, arrivals, now, self.fresh_id, self.erasures, self.memory)
 
     async def deliver(self, letter: Letter) -> Answer:

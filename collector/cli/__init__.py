@@ -296,6 +296,24 @@ def scrub(config: ConfigFile = None) -> None:
     scrub_files(config)
 
 
+@app.command()
+def purge(
+    site_name: Annotated[
+        str | None, typer.Option("--site", metavar="NAME", help="Name of the site; without it, all of them.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be deleted.")] = False,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Delete what is older than a site keeps it (retention_days).
+
+    A server does it once an hour by itself.
+    """
+    from collector.cli.retention import purge as purge_sites
+
+    purge_sites(config, site_name, dry_run=dry_run, as_json=as_json)
+
+
 def main() -> None:
     """Run the command that was typed."""
     app(prog_name="regulars", args=sys.argv[1:])

@@ -17,12 +17,14 @@ from collector.cli.opening import choose_site, existing_database, now_ms, patien
 from collector.cli.output import plain, say
 from collector.cli.portrait import HEADING, event_line, name_of, portrait, reasons
 from collector.cli.trouble import Trouble
+from collector.domain.confidence import last_visit_document
 from collector.domain.explain import Explanation, event_document, explain_document, profile_document
 from collector.domain.identifiers import clean_cid, clean_email
 from collector.domain.site import Site
 from collector.store.database import Database
 from collector.store.erasure import Erasures
 from collector.store.people import erase_profile, fetch_explanation, fetch_timeline, find_profile
+from collector.store.standing import fetch_last_standing
 from collector.wire.ids import parse_id
 
 LAST_EVENTS = 10
@@ -40,12 +42,18 @@ def show_person(
         site = choose_site(database, site_name)
         found = _find(database, site, kind, value)
         rows = database.read_now(fetch_timeline, site.site_id, found.profile.profile_id, LAST_EVENTS) or ()
+        leaves = [leaf for leaf, _ in found.profile.leaves]
+        visit = last_visit_document(database.read_now(fetch_last_standing, site.site_id, leaves), now_ms())
     events = [event_document(row) for row in rows]
     if as_json:
-        document = profile_document(found.profile) | ({"explain": explain_document(found)} if explain else {})
+        document = (
+            profile_document(found.profile)
+            | {"visit": visit}
+            | ({"explain": explain_document(found)} if explain else {})
+        )
         say(orjson.dumps(document | {"events": events}).decode())
         return
-    for line in portrait(found.profile, site.name):
+    for line in portrait(found.profile, site.name, visit):
         say(line)
     if explain:
         for line in reasons(found):

@@ -33,14 +33,16 @@ def name_of(profile: Profile) -> str:
     return plain(profile.identifier("cid") or profile.identifier("email") or "an anonymous visitor")
 
 
-def portrait(profile: Profile, site_name: str) -> Iterator[Text]:
-    """Who it is, identifiers, traits, and apart from them what was claimed."""
+def portrait(profile: Profile, site_name: str, visit: dict[str, Any] | None = None) -> Iterator[Text]:
+    """Who it is, `visit` (the last one), identifiers, traits, and apart from them what was claimed."""
     yield Text(name_of(profile), style="bold").append(f"  on {plain(site_name)}", style="dim")
     yield _pair("profile", profile.profile_id)
     merged = len(profile.leaves) - 1
     if merged:
         yield _pair("made of", f"{merged + 1} profiles that were found to be one person")
     yield _pair("seen", f"{utc(profile.first_seen_at)} to {utc(profile.last_seen_at)}")
+    if visit is not None:
+        yield _pair("visit", visit["visit_id"], f"   {_standing(visit)}")
     yield Text("Identifiers", style=HEADING)
     for held in profile.identifiers:
         verified = "" if held.trust is Trust.BROWSER else f"   verified by {TRUST_NAMES[held.trust].replace('_', ' ')}"
@@ -53,6 +55,12 @@ def portrait(profile: Profile, site_name: str) -> Iterator[Text]:
     for name, trait in sorted(counted.items()):
         yield _pair(name, _value(orjson.loads(trait.value)), f"   {TRUST_NAMES[trait.trust].replace('_', ' ')}")
     yield from _claims(profile)
+
+
+def _standing(visit: dict[str, Any]) -> str:
+    when = f"over since {utc(visit['last_event_at'])}" if visit["is_over"] else "going on"
+    asks = ", for an agent to confirm" if visit["needs_agent_validation"] else ""
+    return f"{visit['state']} ({visit['confidence']:.2f}){asks}, {when}"
 
 
 def _claims(profile: Profile) -> Iterator[Text]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from collector.cli.options import Offered
 from collector.cli.trouble import Trouble
-from collector.domain.site import SiteSettings
+from collector.domain.site import MOST_DAYS, SiteSettings
 
 SETTING_HELP: Mapping[str, str] = types.MappingProxyType(
     {
@@ -24,6 +24,8 @@ SETTING_HELP: Mapping[str, str] = types.MappingProxyType(
         "debug": "The SDK prints on the console what it does.",
         "require_verified_identity": "Believe who a visitor is only when the site's server vouches for it.",
         "purchases_assert": "Every event that names a customer says who the visitor is, not only sign-in and the like.",
+        "retention_days": "Days for which events and visits are kept, 0: for ever. People stay recognised.",
+        "uncertain_interactions": "Interactions with somebody assumed are none, identified or agent_decides.",
     }
 )
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -36,6 +38,8 @@ def offered_settings() -> Iterator[Offered]:
 
 
 def _metavar(kind: Any) -> str:
+    if kind is int:
+        return "NUMBER"
     return "|".join(get_args(kind)) if get_origin(kind) is Literal else "LIST"
 
 
@@ -59,6 +63,10 @@ def _typed(name: str, value: str | bool, kind: Any) -> Any:
         if value.lower() not in choices:
             raise Trouble(f"{name}: must be true or false")
         return choices[value.lower()]
+    if kind is int:
+        if not value.isascii() or not value.isdigit() or int(value[:9]) > MOST_DAYS:
+            raise Trouble(f"{name}: must be a whole number from 0 to {MOST_DAYS}")
+        return int(value)
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             raise Trouble(f"{name}: must be {' or '.join(get_args(kind))}")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+MOST_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,8 @@ class SiteSettings:
     debug: bool = False
     require_verified_identity: bool = False  # R14
     purchases_assert: bool = False  # events that merely carry dims.customers assert too
+    retention_days: Annotated[int, Meta(ge=0, le=MOST_DAYS)] = 0  # for how long events and visits are kept; 0: for ever
+    uncertain_interactions: Literal["none", "identified", "agent_decides"] = "agent_decides"  # unless one says itself
 
 
 @dataclass(frozen=True, slots=True)

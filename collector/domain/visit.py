@@ -39,6 +39,7 @@ class MarkerKind(StrEnum):
 
 
 NAMING = frozenset({MarkerKind.SIGN_IN, MarkerKind.USER_INFO, MarkerKind.CONFIRMATION})  # what makes an identity
+DECISIONS = frozenset({MarkerKind.CONFIRMATION, MarkerKind.DISMISSAL})
 ACTIONS = {
     "sign_in": MarkerKind.SIGN_IN,
     "sign_up": MarkerKind.SIGN_IN,
@@ -103,12 +104,21 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What the markers of a visit come to. `identity_id` is whom the state is about, None while Anonymous."""
+    """What the markers of a visit come to. `identity_id` is whom the state is about, None while Anonymous.
+
+    `confirmed_id` is whom an agent said it is, None if none did.
+    """
 
     state: State = State.ANONYMOUS
     identity_id: str | None = None
     sessions: tuple[Session, ...] = ()
     contacts: tuple[Contact, ...] = ()
+    confirmed_id: str | None = None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the state is what an agent said."""
+        return self.state is State.RECOGNIZED and self.identity_id == self.confirmed_id
 
 
 def marker_kind(event: Event) -> MarkerKind | None:
@@ -122,14 +132,25 @@ def marker_kind(event: Event) -> MarkerKind | None:
 def fold_visit(markers: Iterable[Marker], started_at: int = 0) -> Folded:
     """What all `markers` of one visit come to; it began at `started_at`, ms.
 
-    A reset from before the visit is none of its own: the event that brings its UID came in a later visit.
+    A reset from before the visit is none of its own: the event that brings its UID came in a later visit. An agent's
+    decision sorts last, so that it outlives late events and hints; but it says nothing of who signed in after it.
     """
     folded = Folded()
-    for marker in sorted(markers, key=lambda marker: (marker.at, marker.seq, marker.event_id)):
+    ordered = sorted(markers, key=lambda marker: (marker.at, marker.seq, marker.event_id))
+    taken_over_at = max((marker.occurred_at for marker in ordered if _takes_over(marker)), default=0)
+    for marker in ordered:
         if marker.kind is MarkerKind.RESET and marker.occurred_at < started_at:
             continue
-        folded = _MOVES[marker.kind](folded, marker)
+        moved = _MOVES[marker.kind](folded, marker)
+        if marker.kind in DECISIONS and marker.occurred_at < taken_over_at:
+            moved = replace(folded, contacts=moved.contacts)  # who was in the visit stays as the agent said
+        folded = moved
     return folded
+
+
+def _takes_over(marker: Marker) -> bool:
+    """Whether from here on the visit may be somebody else's."""
+    return marker.kind is MarkerKind.RESET or (marker.kind is MarkerKind.SIGN_IN and marker.identity_id is not None)
 
 
 def open_session(folded: Folded) -> Session | None:
@@ -192,11 +213,22 @@ def _reset(folded: Folded, marker: Marker) -> Folded:
     return replace(_close(folded, marker), state=State.ANONYMOUS, identity_id=None)
 
 
+def _confirm(folded: Folded, marker: Marker) -> Folded:
+    if marker.identity_id is None:
+        return folded
+    is_known = any(contact.identity_id == marker.identity_id for contact in folded.contacts)
+    contacted = folded if is_known else _contact(folded, marker, None)
+    if open_session(folded) is not None:
+        return contacted
+    return replace(contacted, state=State.RECOGNIZED, identity_id=marker.identity_id, confirmed_id=marker.identity_id)
+
+
 def _dismiss(folded: Folded, marker: Marker) -> Folded:
+    kept = tuple(c for c in folded.contacts if c.session_id is not None or c.identity_id != marker.identity_id)
+    folded = replace(folded, contacts=kept)
     if folded.identity_id != marker.identity_id or folded.state not in UNCERTAIN:
         return folded
-    kept = tuple(c for c in folded.contacts if c.session_id is not None or c.identity_id != marker.identity_id)
-    return replace(folded, state=State.ANONYMOUS, identity_id=None, contacts=kept)
+    return replace(folded, state=State.ANONYMOUS, identity_id=None)
 
 
 def _contact(folded: Folded, marker: Marker, session_id: str | None) -> Folded:
@@ -226,6 +258,6 @@ _MOVES: Mapping[MarkerKind, Callable[[Folded, Marker], Folded]] = {
     MarkerKind.RESET: _reset,
     MarkerKind.ASSERTION: _stay,
     MarkerKind.ASSUMPTION: _assume,
-    MarkerKind.CONFIRMATION: _recognize,
+    MarkerKind.CONFIRMATION: _confirm,
     MarkerKind.DISMISSAL: _dismiss,
 }

@@ -200,7 +200,7 @@ def _remember_assertion(
     identity_id = (claimed.cid or claimed.email) if is_believed else None
     mark(picture, event, decision.leaf, kind or MarkerKind.ASSERTION, identity_id, cid)
     if cid is not None:
-        picture.name(decision.leaf, event.occurred_at)
+        picture.name(decision.root, event.occurred_at)
     known = picture.uids.get(event.uid) if event.uid else None
     device = picture.devices.get(known.device_id) if known and known.device_id else None
     if cid is not None and device is not None and (device.last_asserted_at or -1) < event.tracked_at:
@@ -246,7 +246,7 @@ def mark(
     if identity_id is not None and kind in NAMING:
         visits.upsert_identity(conn, site_id, identity_id, event.occurred_at, picture.now)
     if event.visit_id is not None:
-        return visits.fold_again(conn, site_id, event.visit_id)
+        return visits.fold_again(conn, site_id, event.visit_id, is_marked=True)
     return None
 
 

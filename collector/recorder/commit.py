@@ -57,10 +57,12 @@ class Committer:
         Raises `StorageUnavailable`. Beside other collectors even a wary attempt can meet an event that one of them has
         just stored.
         """
+        now = self._now()
+        self._memory.age(now)
         try:
             with metrics.COMMIT_SECONDS.time():
                 return await self._database.write(
-                    record_group, arrivals, self._now(), self._fresh_id, self._erasures, self._memory
+                    record_group, arrivals, now, self._fresh_id, self._erasures, self._memory
                 )
         except (OperationalError, OSError, Changed) as error:
             self._memory.forget()

@@ -4,7 +4,8 @@ These are devices, UIDs with their bindings, and whether anybody was ever erased
 
 Valid only as long as nothing but the recorder has changed the database. `revalidate` sees that from SQLite's own
 counters, of changes by other connections and by this one; where an engine has none, nothing is remembered. What is
-known of visits is only that something was stored, which stays true: it is remembered on every engine.
+known of visits is only that something was stored, which stays true for as long as a site keeps events, a day at least:
+it is remembered on every engine, for half a day.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collector.store.sqlite import fetch_change_mark
 
 MAX_ENTRIES = 20_000  # of each kind and site: about 15 MB
 WARY_GROUPS = 100
+VISITS_LAST_MS = 12 * 60 * 60 * 1000  # retention deletes a visit a day after its last event came, whoever does it
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class Memory:
 
     sites: dict[int, SiteMemory] = field(default_factory=dict)
     visits: dict[int, dict[str, KnownVisit]] = field(default_factory=dict)  # by site and id
+    visits_since: int = 0  # ms
     mark: object = None
     wary: int = WARY_GROUPS
 
@@ -57,6 +60,12 @@ class Memory:
         self.visits.clear()
         self.mark = None
         self.wary = WARY_GROUPS
+
+    def age(self, now: int) -> None:
+        """Forget what may not be there any more at `now` (ms): what was learned of visits half a day ago."""
+        if not 0 <= now - self.visits_since < VISITS_LAST_MS:
+            self.visits.clear()
+            self.visits_since = now
 
     def revalidate(self, conn: Connection) -> None:
         """At the beginning of a transaction: forget everything if somebody else changed the database since."""

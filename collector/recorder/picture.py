@@ -56,7 +56,7 @@ class Picture:
     speakers: list[tuple[str, str]] = field(default_factory=list)  # (visit, leaf) that may be new
     beginning: dict[str, None] = field(default_factory=dict)  # visits that may be new, or begin earlier than they did
     widened: dict[str, None] = field(default_factory=dict)  # visits that begin earlier than they did
-    named: dict[str, int] = field(default_factory=dict)  # profiles that may have become a customer's, and since when
+    named: dict[str, int] = field(default_factory=dict)  # roots that may have become customers, and since when
     newborn: set[str] = field(default_factory=set)  # profiles that this transaction made
     refused: dict[int, list[Refused]] = field(default_factory=dict)  # by time of arrival
     names: set[tuple[str, str]] = field(default_factory=set)  # (kind, value) whose meaning nobody else can change
@@ -77,9 +77,9 @@ class Picture:
         )
         self.new_bindings.append(binding)
 
-    def name(self, profile_id: str, occurred_at: int) -> None:
-        """The person of this profile may be known to be a customer from then on."""
-        self.named[profile_id] = min(occurred_at, self.named.get(profile_id, occurred_at))
+    def name(self, root: str, occurred_at: int) -> None:
+        """This person may be known to be a customer from then on."""
+        self.named[root] = min(occurred_at, self.named.get(root, occurred_at))
 
     def change_device(self, device: Device) -> None:
         """Remember a device as it is now."""
@@ -98,7 +98,7 @@ class Picture:
         """Let the visit cover `occurred_at`, at which `leaf` spoke."""
         span = self.spans.get(visit_id)
         known = self.visits.get(visit_id)
-        is_new = known is None or occurred_at <= known.started_at or leaf not in known.leaves
+        is_new = known is None or occurred_at < known.started_at or leaf not in known.leaves
         if span is None:
             agent = self.user_agent if known is None else ""
             self.spans[visit_id] = VisitSpan(visit_id, device_id, occurred_at, occurred_at, self.arrived_at, agent)

@@ -11,8 +11,8 @@ from collector.domain.event import Event, Trust
 from collector.domain.recognition import DAY_MS
 from collector.domain.visit import SILENCE_MS
 from collector.recorder.picture import Picture
-from collector.store import profiles, visits
-from collector.store.assumptions import settle_assumption
+from collector.store import visits
+from collector.store.assumptions import fetch_customers, settle_assumption
 
 PAGE_VIEW = ("page", "view")
 
@@ -39,11 +39,9 @@ def _find_visit(picture: Picture, event: Event, leaf: str) -> str:
 def assume_whom_visits_are_of(picture: Picture) -> None:
     """WM-Recognized, or not, for visits of which this group may have news; runs when all of it is stored."""
     conn, site_id = picture.conn, picture.site.site_id
-    in_question = {visit_id for visit_id in picture.beginning if not _is_of_newcomers(picture, visit_id)}
-    for leaf, since in picture.named.items():
-        root = profiles.fetch_root(conn, site_id, leaf)
-        leaves = [member for member, _ in profiles.fetch_cluster(conn, site_id, root)] if root else [leaf]
-        in_question |= visits.fetch_visits_after(conn, site_id, leaves, since)
+    in_question = _of_customers(picture) | picture.widened.keys()
+    for root, since in picture.named.items():
+        in_question |= visits.fetch_visits_after(conn, site_id, root, since)
     for visit_id in picture.widened:
         visits.fold_again(conn, site_id, visit_id)
     for visit_id in sorted(in_question):
@@ -53,6 +51,9 @@ def assume_whom_visits_are_of(picture: Picture) -> None:
     picture.named.clear()
 
 
-def _is_of_newcomers(picture: Picture, visit_id: str) -> bool:
-    known = picture.visits.get(visit_id)
-    return known is not None and known.leaves <= picture.newborn
+def _of_customers(picture: Picture) -> set[str]:
+    """Those visits that the group began in which a customer speaks, signed in or not."""
+    known = {visit_id: picture.visits[visit_id].leaves - picture.newborn for visit_id in picture.beginning}
+    leaves = {leaf for spoken in known.values() for leaf in spoken if leaf is not None}
+    customers = fetch_customers(picture.conn, picture.site.site_id, leaves) if leaves else set()
+    return {visit_id for visit_id, spoken in known.items() if not customers.isdisjoint(spoken)}

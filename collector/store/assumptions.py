@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, select
 
 from collector.domain.assumption import Joining, Naming, customer_since, is_assumed
 from collector.domain.recognition import DAY_MS, is_shared
@@ -13,7 +13,7 @@ from collector.domain.visit import Marker, MarkerKind
 from collector.store.devices import fetch_assertions
 from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, padded
 from collector.store.profiles import fetch_cluster, fetch_root
-from collector.store.schema import events, identifiers, merges, user_identifications
+from collector.store.schema import events, identifiers, merges, profiles, user_identifications
 from collector.store.visits import (
     UserIdentification,
     delete_marker,
@@ -58,6 +58,31 @@ def is_shared_device(conn: Connection, site_id: int, device_id: str, at: int, *b
     """R13, from the assertions (time, CID) on the device and those that are being made, which count too."""
     recent = fetch_assertions(conn, site_id, device_id, at - 2 * DAY_MS)
     return is_shared(sorted([*((made.moment.at, made.cid) for made in recent), *being_made]), at)
+
+
+def _customers(site: Slot, *leaves: Slot) -> Select[Any]:
+    held = (identifiers.c.site_id == profiles.c.site_id) & (identifiers.c.profile_id == _root(profiles))
+    mine = (profiles.c.site_id == site, is_one_of(profiles.c.profile_id, leaves), identifiers.c.kind == CID)
+    return select(profiles.c.profile_id).join(identifiers, held).where(*mine)
+
+
+def _customers_by_followers(site: Slot, *leaves: Slot) -> Select[Any]:
+    other = profiles.alias("other")  # of the same person: a CID is held by the leaf that said it
+    same = (other.c.site_id == profiles.c.site_id) & (other.c.merged_into == _root(profiles))
+    held = (identifiers.c.site_id == other.c.site_id) & (identifiers.c.profile_id == other.c.profile_id)
+    mine = (profiles.c.site_id == site, is_one_of(profiles.c.profile_id, leaves), identifiers.c.kind == CID)
+    return select(profiles.c.profile_id).join(other, same).join(identifiers, held).where(*mine)
+
+
+def _root(table: Table) -> ColumnElement[str]:
+    return func.coalesce(table.c.merged_into, table.c.profile_id)
+
+
+def fetch_customers(conn: Connection, site_id: int, leaves: Collection[str]) -> set[str]:
+    """Those of `leaves` whose person has a CID."""
+    ids = list(leaves)
+    rows = [*fetch_by_ids(conn, _customers, site_id, ids), *fetch_by_ids(conn, _customers_by_followers, site_id, ids)]
+    return {leaf for (leaf,) in rows}
 
 
 def _assumption(site: Slot, visit: Slot) -> Select[Any]:

@@ -90,6 +90,16 @@ class Database:
         if isinstance(self._engine, Sqlite):
             await self._engine.checkpoint_if_due()
 
+    async def checkpoint(self) -> None:
+        """`checkpoint_if_due` for who deletes: a few deleted rows change many pages, and the log must stay short."""
+        if isinstance(self._engine, Sqlite):
+            await self._engine.checkpoint()
+
+    def checkpoint_now(self) -> None:
+        """`checkpoint` in the calling thread."""
+        if isinstance(self._engine, Sqlite):
+            self._engine.checkpoint_now()
+
     async def scrub(self) -> bool:
         """Remove the bytes of deleted rows (R16); False where that could not be done, or is the server's to do."""
         return isinstance(self._engine, Sqlite) and await self._engine.scrub()

@@ -126,7 +126,7 @@ def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, 
     claimants, folded = erase_naming_claims(conn, site_id, leaves, named)
     marked = user_identifications.c.visit_id
     folded |= set(conn.scalars(select(marked).where(_of(user_identifications, site_id, leaves)))) - {None}
-    erased = erase_naming_history(conn, site_id, leaves, named)
+    erased = erase_naming_history(conn, site_id, leaves, named, mentions)
     for table in THEIRS:
         erased[str(table.name)] = conn.execute(delete(table).where(_of(table, site_id, leaves))).rowcount
     erased["events"] += erase_naming_events(conn, site_id, claimants, spoken, mentions)

@@ -91,7 +91,7 @@ def _visits_of(site_id: int, of: Whom) -> Any:
     ]
     spoken = visit_profiles.c
     mine = select(spoken.visit_id).where(spoken.site_id == site_id, spoken.profile_id.in_(of.leaves))
-    return union(mine, *named)
+    return union(mine, *named)  # a NULL among them is no visit; to leave it out SQLite would read all that have one
 
 
 def _has_agent(agent: Agent) -> ColumnElement[bool]:

@@ -180,10 +180,9 @@ def _fetch_chunk(conn: Connection, site_id: int, wanted: Narrowed, before: Befor
 
 def _markers(site: Slot, *ids: Slot) -> Select[Any]:
     table = user_identifications.c
-    # The kind is in no index: one that holds all that is asked for would be read instead of looking up each id.
-    return select(table.event_id, table.identity_id, table.kind).where(
-        table.site_id == site, is_one_of(table.event_id, ids)
-    )
+    # The kind is here because SQLite would read an index that holds all that is asked for from end to end.
+    columns = (table.event_id, table.identity_id, table.kind)
+    return select(*columns).where(table.site_id == site, is_one_of(table.event_id, ids))
 
 
 def identify(conn: Connection, site_id: int, found: Sequence[StoredEvent]) -> list[Identification]:

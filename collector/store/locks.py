@@ -23,6 +23,7 @@ from collector.store.schema import id_bytes
 
 MIGRATION = "migration"
 PURGE = "purge"
+RETENTION = "retention"
 
 _LOCK_ALL = "SELECT count(pg_advisory_xact_lock(key)) FROM unnest($1::bigint[]) AS keys (key)"
 _LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared($1::bigint)"

@@ -63,8 +63,9 @@ def reverse_merge(
     for retired in decision.restored:
         unretire(conn, site_id, retired)
     conn.execute(update(merges).where(merges.c.merge_id == merge_id).values(reversed_at=now))
-    for visit_id in fetch_visits_after(conn, site_id, case.leaves, -1):
-        settle_assumption(conn, site_id, visit_id)
+    for root in {root for leaf in case.leaves if (root := fetch_root(conn, site_id, leaf))}:
+        for visit_id in fetch_visits_after(conn, site_id, root, -1):
+            settle_assumption(conn, site_id, visit_id)
     return decision
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
     literal_column,
 )
 
@@ -331,12 +332,22 @@ interactions = Table(  # conversations and the like, and whom they are held to b
     Column("created_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),  # of the visit, then
     Column("identification", Text, nullable=False),
-    Column("identity_id", Text),  # whom the state was about
+    Column("identity_id", Text),  # whom it was held to be with
+    Column("confidence", SmallInteger, nullable=False),  # in hundredths
     Column("decided_at", BigInteger),
     Column("decided_identity_id", Text),  # null once decided: nobody
     Column("body", Text, nullable=False),  # JSON
     Index("interactions_by_visit", "site_id", "visit_id"),
     Index("interactions_by_time", "site_id", "created_at", "interaction_id"),
+)
+PENDING = and_(interactions.c.identification == literal_column("'agent_decides'"), interactions.c.decided_at.is_(None))
+Index(
+    "interactions_pending",
+    interactions.c.site_id,
+    interactions.c.created_at,
+    interactions.c.interaction_id,
+    sqlite_where=PENDING,
+    postgresql_where=PENDING,
 )
 
 events = Table(

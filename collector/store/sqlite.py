@@ -190,10 +190,14 @@ class Sqlite:
             or rows - self._rows_at_checkpoint >= ROWS_BETWEEN_CHECKPOINTS
         ):
             self._rows_at_checkpoint = rows
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._checkpoint)
+            await self.checkpoint()
 
-    def _checkpoint(self) -> None:
-        """PASSIVE never waits."""
+    async def checkpoint(self) -> None:
+        """`checkpoint_now` in the writer's thread."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.checkpoint_now)
+
+    def checkpoint_now(self) -> None:
+        """Move the log into the database file as far as nobody reads from it; PASSIVE never waits."""
         self._since_checkpoint = 0
         if self._connection is None or self._connection.closed:
             return

@@ -54,8 +54,10 @@ def erase_naming_claims(
     return claimants | {leaf for leaf, _ in hints}, {visit_id for _, visit_id in hints if visit_id is not None}
 
 
-def erase_naming_history(conn: Connection, site_id: int, leaves: Sequence[str], named: Named) -> dict[str, int]:
-    """Delete the person's identities, and the interactions in visits of theirs; rows by table.
+def erase_naming_history(
+    conn: Connection, site_id: int, leaves: Sequence[str], named: Named, mentions: Mentions
+) -> dict[str, int]:
+    """Delete the person's identities, and the interactions in visits of theirs or that name them; rows by table.
 
     It looks at their own rows, which go afterwards.
     """
@@ -66,14 +68,37 @@ def erase_naming_history(conn: Connection, site_id: int, leaves: Sequence[str], 
     spoken = select(visit_profiles.c.visit_id).where(
         visit_profiles.c.site_id == site_id, visit_profiles.c.profile_id.in_(leaves)
     )
-    doomed = {
-        identities: identities.c.identity_id.in_(said),
-        interactions: interactions.c.visit_id.in_(spoken),
+    in_theirs = (interactions.c.site_id == site_id, interactions.c.visit_id.in_(spoken))
+    erased = {
+        identities.name: conn.execute(
+            delete(identities).where(identities.c.site_id == site_id, identities.c.identity_id.in_(said))
+        ).rowcount,
+        interactions.name: conn.execute(delete(interactions).where(*in_theirs)).rowcount,
     }
-    return {
-        str(table.name): conn.execute(delete(table).where(table.c.site_id == site_id, which)).rowcount
-        for table, which in doomed.items()
-    }
+    doomed = [
+        row.interaction_id
+        for row in _walk_interactions(conn, site_id)
+        if not said.isdisjoint((row.identity_id, row.decided_identity_id)) or mentions(row.body.encode())
+    ]
+    erased[interactions.name] += _delete(conn, interactions.c.interaction_id, doomed, site_id)
+    return erased
+
+
+def _walk_interactions(conn: Connection, site_id: int) -> Iterator[Any]:
+    """All interactions of a site by the index, some at a time."""
+    table = interactions.c
+    columns = (table.interaction_id, table.created_at, table.identity_id, table.decided_identity_id, table.body)
+    beyond: ColumnElement[bool] | None = None
+    while True:
+        query = select(*columns).where(table.site_id == site_id)
+        if beyond is not None:
+            query = query.where(beyond)
+        rows = conn.execute(query.order_by(table.created_at, table.interaction_id).limit(ROWS_AT_ONCE)).all()
+        yield from rows
+        if len(rows) < ROWS_AT_ONCE:
+            return
+        at, last = rows[-1].created_at, rows[-1].interaction_id
+        beyond = and_(table.created_at >= at, or_(table.created_at > at, table.interaction_id > last))
 
 
 def _said_by_others(conn: Connection, site_id: int, leaves: Sequence[str]) -> set[str]:
@@ -129,7 +154,9 @@ def erase_naming_quarantine(
     return _delete(conn, quarantine.c.quarantine_id, doomed)
 
 
-def _delete(conn: Connection, key: Column[int], doomed: Sequence[int]) -> int:
+def _delete(conn: Connection, key: Column[Any], doomed: Sequence[int | str], site_id: int | None = None) -> int:
+    """Delete rows by their key; `site_id` is a part of it where it says so."""
+    of_site = () if site_id is None else (key.table.c.site_id == site_id,)
     for start in range(0, len(doomed), ROWS_AT_ONCE):
-        conn.execute(delete(key.table).where(key.in_(doomed[start : start + ROWS_AT_ONCE])))
+        conn.execute(delete(key.table).where(*of_site, key.in_(doomed[start : start + ROWS_AT_ONCE])))
     return len(doomed)

@@ -9,17 +9,30 @@ from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, delete, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Dialect,
+    Insert,
+    Select,
+    Update,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from collector.domain.recognition import Moment
 from collector.domain.visit import Contact, Folded, Marker, MarkerKind, Session, State, fold_visit
 from collector.store.dialect import greater, insert_on_conflict, insert_or_ignore, lesser
-from collector.store.prepared import Slot, fetch, is_one_of, padded, run, write_rows
+from collector.store.prepared import Slot, fetch, run, write_rows
 from collector.store.schema import (
     contacts,
     events,
     id_bytes,
     identities,
+    profiles,
     sessions,
     user_agents,
     user_identifications,
@@ -126,16 +139,16 @@ def insert_user_identification(conn: Connection, site_id: int, row: UserIdentifi
     write_rows(conn, _insert_user_identification, [(site_id, event_id, marker.kind, *ids, *says, *times)])
 
 
-def _markers(site: Slot, visit: Slot) -> Select[Any]:
+def _markers_to_read(site: Slot, visit: Slot) -> Select[Any]:
     table = user_identifications
     columns = (table.c.at, table.c.seq, table.c.occurred_at, table.c.profile_id, table.c.identity_id)
-    return select(table.c.event_id, table.c.kind, *columns).where(table.c.site_id == site, table.c.visit_id == visit)
+    same = (visits.c.site_id == table.c.site_id) & (visits.c.visit_id == table.c.visit_id)
+    query = select(visits.c.device_id, visits.c.started_at, table.c.event_id, table.c.kind, *columns).join(visits, same)
+    return query.where(table.c.site_id == site, table.c.visit_id == visit)
 
 
-def fetch_markers(conn: Connection, site_id: int, visit_id: str) -> list[Marker]:
-    """The events that moved the state of a visit."""
-    rows = fetch(conn, _markers, site_id, visit_id)
-    return [Marker(event_id, MarkerKind(kind), *rest) for event_id, kind, *rest in rows]
+def _markers(site: Slot, visit: Slot) -> Select[Any]:
+    return _markers_to_read(site, visit).with_for_update(of=visits)
 
 
 def _insert_identity(dialect: Dialect) -> Insert:
@@ -186,25 +199,31 @@ def _insert_contacts(_: Dialect) -> Insert:
     return insert(contacts)
 
 
-def save_fold(conn: Connection, site_id: int, visit_id: str, device_id: str | None, folded: Folded) -> None:
-    """Replace the state, the sessions and the contacts of a visit by what its markers fold to."""
-    run(conn, _delete_sessions, site_id, visit_id)
-    run(conn, _delete_contacts, site_id, visit_id)
+def _as_markers(rows: Sequence[Any]) -> list[Marker]:
+    return [Marker(event_id, MarkerKind(kind), *rest) for _, _, event_id, kind, *rest in rows]
+
+
+def fetch_markers(conn: Connection, site_id: int, visit_id: str) -> list[Marker]:
+    """The events that moved the state of a visit."""
+    return _as_markers(fetch(conn, _markers_to_read, site_id, visit_id))
+
+
+def fold_again(conn: Connection, site_id: int, visit_id: str, *, is_marked: bool = False) -> Folded:
+    """Fold a visit after its start or its markers have changed (`is_marked`: by one more); what it comes to.
+
+    Nobody else folds it before this transaction ends.
+    """
+    rows = fetch(conn, _markers, site_id, visit_id)
+    markers = _as_markers(rows)
+    folded = fold_visit(markers, rows[0][1] if rows else 0)
+    if not is_marked or len(markers) > 1:  # of the first one there is nothing to be replaced
+        run(conn, _delete_sessions, site_id, visit_id)
+        run(conn, _delete_contacts, site_id, visit_id)
     run(conn, _set_state, folded.state, folded.identity_id, site_id, visit_id)
+    device = id_bytes(rows[0][0]) if rows and rows[0][0] else None
     write_rows(conn, _insert_sessions, [_session_row(site_id, visit_id, session) for session in folded.sessions])
-    device = id_bytes(device_id) if device_id else None
-    rows = [_contact_row(site_id, visit_id, device, contact) for contact in folded.contacts]
-    write_rows(conn, _insert_contacts, rows)
-
-
-def fold_again(conn: Connection, site_id: int, visit_id: str) -> Folded:
-    """Fold a visit after its markers, or its start, have changed; what it comes to."""
-    held = hold_visit(conn, site_id, visit_id)
-    if held is None:
-        return Folded()
-    device_id, started_at = held
-    folded = fold_visit(fetch_markers(conn, site_id, visit_id), started_at)
-    save_fold(conn, site_id, visit_id, device_id, folded)
+    contacted = [_contact_row(site_id, visit_id, device, contact) for contact in folded.contacts]
+    write_rows(conn, _insert_contacts, contacted)
     return folded
 
 
@@ -269,15 +288,19 @@ def fetch_beginning(conn: Connection, site_id: int, visit_id: str) -> tuple[str,
     return (rows[0][0], Moment(*rows[0][1:])) if rows else None
 
 
-def _visits_after(site: Slot, after: Slot, *leaves: Slot) -> Select[Any]:
-    same = (visits.c.site_id == visit_profiles.c.site_id) & (visits.c.visit_id == visit_profiles.c.visit_id)
-    spoken = (visit_profiles.c.site_id == site, is_one_of(visit_profiles.c.profile_id, leaves))
-    return select(visits.c.visit_id).join(visit_profiles, same).where(*spoken, visits.c.started_at > after)
+def _visits_after(site: Slot, root: Slot, after: Slot) -> Select[Any]:
+    spoken, people = visit_profiles.c, profiles.c
+    of_site = select(people.profile_id).where(people.site_id == site)
+    leaves = of_site.where(people.profile_id == root).union_all(of_site.where(people.merged_into == root))
+    # A subquery, for SQLite would rather begin with all visits of the site that began later.
+    mine = (visits.c.site_id == spoken.site_id, visits.c.visit_id == spoken.visit_id)
+    started_at = select(visits.c.started_at).where(*mine).scalar_subquery()
+    return select(spoken.visit_id).where(spoken.site_id == site, spoken.profile_id.in_(leaves), started_at > after)
 
 
-def fetch_visits_after(conn: Connection, site_id: int, leaves: Sequence[str], after: int) -> set[str]:
-    """The visits in which these leaves spoke and that began after `after` (ms)."""
-    return {visit_id for (visit_id,) in fetch(conn, _visits_after, site_id, after, *padded(leaves))}
+def fetch_visits_after(conn: Connection, site_id: int, root: str, after: int) -> set[str]:
+    """The visits in which this person spoke and that began after `after` (ms)."""
+    return {visit_id for (visit_id,) in fetch(conn, _visits_after, site_id, root, after)}
 
 
 def _held(site: Slot, visit: Slot) -> Select[Any]:

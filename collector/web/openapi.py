@@ -48,8 +48,9 @@ GROUPS = {
 }
 
 # What any request to an address for servers may get, and what one with a body may get besides.
+OF_EVERY_ADDRESS = ("malformed_request", "internal")  # the first also where a URL is longer than 8 KiB
 OF_EVERY_ENDPOINT = (
-    "invalid_parameter", "unauthorized", "site_disabled", "scope_missing", "rate_limited", "internal",
+    *OF_EVERY_ADDRESS, "invalid_parameter", "unauthorized", "site_disabled", "scope_missing", "rate_limited",
     "storage_unavailable",
 )  # fmt: skip
 OF_EVERY_BODY = (
@@ -180,7 +181,7 @@ def _address(each: Address, schemas: Schemas) -> Json:
         "security": [{"writeKey": []}] if each.is_keyed else [],
         "parameters": [*_path_parameters(each.path, {}, schemas), *_query(each.query, schemas)],
         **({} if each.body is None else {"requestBody": _body(each.body, schemas)}),
-        "responses": _failures((*each.errors, "internal"), each.path) | responses,
+        "responses": _failures((*each.errors, *OF_EVERY_ADDRESS), each.path) | responses,
     }
 
 

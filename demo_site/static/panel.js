@@ -76,9 +76,14 @@ function eventRow({ event, fate, code, at }) {
 }
 
 function summary(event) {
+  if (event.extra?.active_ms >= 0) return `${pathOf(event)}, active for ${(event.extra.active_ms / 1000).toFixed(1)} s`;
   if (event.email) return event.email;
   if (event.dims?.customers?.email) return event.dims.customers.email;
   if (event.items?.length) return event.items.map((item) => `${item.quantity} × ${item.name}`).join(", ");
+  return pathOf(event);
+}
+
+function pathOf(event) {
   try {
     return new URL(event.url).pathname;
   } catch {

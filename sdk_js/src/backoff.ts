@@ -10,7 +10,7 @@ export const backoffDelay = (failures: number, status: number, random: number): 
   random * Math.min(status ? 60_000 : 600_000, 1_000 * 2 ** failures);
 
 /** A wait within a day: one that is longer is a clock that jumped, and none is none. */
-export const waitLeft = (until: number, now: number): number => (until - now < DAY_MS ? Math.max(until - now, 0) : 0);
+export const waitLeft = (until: number, now: number): number => (until > now && until - now < DAY_MS ? until - now : 0);
 
 /** Milliseconds a Retry-After header (seconds, or an HTTP date) asks for; 0 when it asks nothing. */
 export const retryAfterDelay = (header: string | null, now: number): number =>

@@ -43,11 +43,10 @@ export const decide = (at: number, decision: string): void => {
     jobs.forEach(([, job]) => job());
   }
   lost = 0;
-  const body = JSON.stringify({ state: decision, uid, at });
-  navigator.sendBeacon(endpoint("consent"), body);
+  navigator.sendBeacon(endpoint("consent"), JSON.stringify({ state: decision, uid, at }));
 };
 
 /** Applies what the browser itself says: Global Privacy Control, where the site heeds it. */
 export const heedBrowser = (): void => {
-  if (settings.gpc && (navigator as any).globalPrivacyControl && +readPerson()[0]! < 1) decide(Date.now(), "denied");
+  if (settings.gpc && (navigator as any).globalPrivacyControl && (readPerson()[0] as number) < GRANTED) decide(Date.now(), "denied");
 };

@@ -19,7 +19,7 @@ export const domainCandidates = (host: string): string[] => {
 
 const cookie = (name: string): string =>
   // Sandboxed frames throw.
-  attempt(() => RegExp(`\\b${name}=([^;]*)`).exec(document.cookie)?.[1]) || "";
+  attempt(() => `; ${document.cookie}`.split(`; ${name}=`)[1]?.split(";")[0]) || "";
 
 /** The value's fields, [""] when there is none. Read afresh: another tab may have changed or deleted it. */
 export const readCookie = (name: string): string[] => (cookie(name) || load(name)).split(".");
@@ -33,7 +33,7 @@ export const writeCookie = (name: string, fields: unknown[], maxAge?: number): v
       document.cookie =
         `${name}=${value};path=/;SameSite=Lax;max-age=${maxAge}` +
         (domain && ";domain=" + domain) +
-        (location.protocol == "https:" ? ";Secure" : "");
+        (location.href[4] == "s" ? ";Secure" : ""); // https
     });
     // (Reading back a cookie that was just written makes the page wait, so a domain that has proved itself is trusted.)
     return domain == cookieDomain || cookie(name) == value;

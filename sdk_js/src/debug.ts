@@ -5,11 +5,11 @@ import type { DebugEntry, DebugListener } from "./surface";
 
 const REMEMBERED = 50;
 
-let listener: DebugListener | undefined;
+let listener: DebugListener | "" | 0 | false | null | undefined;
 let recent: DebugEntry[] = [];
 
-const print: DebugListener = ({ kind, text, data }) => console.log(`[regulars] ${kind}: ${text}`, data);
-const tell = (entry: DebugEntry): unknown => attempt(() => listener?.(entry));
+const print: DebugListener = ({ kind, text, data }) => console.log("[regulars]", kind, text, data);
+const tell = (entry: DebugEntry): unknown => attempt(() => listener && listener(entry));
 
 export const note = (kind: DebugEntry["kind"], text: string, data?: unknown): void => {
   const entry = { kind, text, data };
@@ -18,8 +18,8 @@ export const note = (kind: DebugEntry["kind"], text: string, data?: unknown): vo
 };
 
 /** The public `debug(on)`: true, false or a function; a new listener gets the recent entries first. */
-export const listen = (_at: number, on: unknown): void => {
-  listener = typeof on == "function" ? (on as DebugListener) : on ? print : undefined;
+export const listen = (_at: number, on?: DebugListener | boolean | "" | 0 | null): void => {
+  listener = (on as DebugListener)?.call ? (on as DebugListener) : on && print;
   recent.forEach(tell);
 };
 

@@ -3,8 +3,9 @@
 /** Lone surrogates become U+FFFD, as everywhere else in the SDK. */
 export const utf8 = (text: unknown): Uint8Array => new TextEncoder().encode(`${text}`);
 
-export const hex = (bytes: Uint8Array): string =>
-  [...bytes].map((byte) => (byte | 256).toString(16).slice(1)).join("");
+/** Of an array's bytes, or a buffer's; "" of none. */
+export const hex = (bytes?: Iterable<number> | ArrayBuffer): string =>
+  [...new Uint8Array(bytes as ArrayBuffer)].map((byte) => (byte | 256).toString(16).slice(1)).join("");
 
 /** Typed arrays hold words as MD5 wants them: every machine that runs a browser is little-endian. */
 export const md5 = (text: unknown): string => {
@@ -12,8 +13,7 @@ export const md5 = (text: unknown): string => {
   const end = ((bytes.length + 72) >> 6) * 16;
   const words = new Uint32Array(end);
   const padded = new Uint8Array(words.buffer);
-  padded.set(bytes);
-  padded[bytes.length] = 128;
+  padded.set([...bytes, 128]);
   words[end - 2] = bytes.length * 8; // nobody hashes 512 MB in a browser
   const state = Int32Array.of(0x67452301, 0xefcdab89, ~0x67452301, ~0xefcdab89);
   for (let block = 0; block < end; block += 16) {
@@ -26,15 +26,15 @@ export const md5 = (text: unknown): string => {
         [c ^ (b | ~d), i * 7, 6, 10, 15, 21],
       ][i >> 4] as [number, number, ...number[]];
       const turn = turns[i & 3]!;
-      const constant = (Math.abs(Math.sin(i + 1)) * 2 ** 32) >>> 0;
+      const constant = (Math.abs(Math.sin(i + 1)) * 2 ** 32) | 0;
       const sum = a + mix + constant + words[block + (index & 15)]!;
-      [a, d, c, b] = [d, c, b, (b + ((sum << turn) | ((sum | 0) >>> (32 - turn)))) | 0];
+      [a, d, c, b] = [d, c, b, (b + ((sum << turn) | (sum >>> (32 - turn)))) | 0];
     }
     [a, b, c, d].forEach((value, index) => (state[index]! += value));
   }
-  return hex(new Uint8Array(state.buffer));
+  return hex(state.buffer);
 };
 
 /** "" on an insecure origin, where browsers do not offer it: no identifier, and no error in the page. */
 export const sha256 = async (text: unknown): Promise<string> =>
-  hex(new Uint8Array((await crypto.subtle?.digest("SHA-256", utf8(text) as BufferSource))!));
+  hex(await crypto.subtle?.digest("SHA-256", utf8(text) as BufferSource));

@@ -12,11 +12,11 @@ const NAME = "_regulars";
 const LIFETIME_S = 395 * 86_400;
 
 /** Decisions, as the cookie holds them; "" while the visitor was asked nothing. */
-export const GRANTED = "1";
-export const DENIED = "2";
+export const GRANTED = 1;
+export const DENIED = 2;
 
 /** Cookie `_regulars`: decision.uid.origin.device.seq; `2` alone after a denial. */
-export type Person = [decision?: string, uid?: string, origin?: string, device?: string, seq?: number];
+export type Person = [decision?: number | "", uid?: string, origin?: string, device?: string, seq?: number];
 
 /** What is kept, without minting or storing anything. */
 export const readPerson = (): Person => readCookie(NAME) as unknown as Person;
@@ -25,7 +25,7 @@ export const readPerson = (): Person => readCookie(NAME) as unknown as Person;
  * The person of now, with the next number of the event counter; minted with birth time `at` (ms) where there is none.
  * `decision` and `reset` change it.
  */
-export const personAt = (at: number, reset?: boolean, decision?: string): Person => {
+export const personAt = (at: number, reset?: boolean, decision?: typeof GRANTED): Person => {
   const person = readPerson();
   seq = Math.max(seq, +person[4]! || 0, renewed ? 0 : lastSeq()) + 1;
   if (reset || !person[1]) {
@@ -44,7 +44,7 @@ export const personAt = (at: number, reset?: boolean, decision?: string): Person
 
 /** Forgets every id; what stays says `denied`, or nothing where recording must be granted anyway. */
 export const forgetPerson = (remember: boolean): void =>
-  writeCookie(NAME, [remember ? DENIED : ""], +remember * LIFETIME_S);
+  writeCookie(NAME, [remember ? DENIED : ""], remember ? LIFETIME_S : 0);
 
 /** Writes the counter down, before the page may go away. */
 export const savePerson = (): void => {

@@ -3,8 +3,8 @@
 import { decide } from "./consent";
 import { listen } from "./debug";
 import { leadTime } from "./lead_time";
-import { viewPage } from "./page_views";
-import { record, turnPage } from "./record";
+import { enterPage, exitPage, viewPage } from "./page_views";
+import { record } from "./record";
 import { flush } from "./sender";
 
 export const methods: Record<string, (at: number, ...args: any[]) => unknown> = {
@@ -13,15 +13,16 @@ export const methods: Record<string, (at: number, ...args: any[]) => unknown> = 
     record(at, "user", "identify", {
       dims: { customers: { ...traits, customer_id: cid } },
       extra: {
-        identify_id: cid,
-        identify_time: leadTime(at),
         identify_event: "user_identify",
         identify_type: "exact",
+        identify_time: leadTime(at),
+        identify_id: cid,
       },
     }),
   page(at, extra) {
-    turnPage(at);
-    viewPage(at, document.referrer, undefined, extra);
+    exitPage(at);
+    enterPage(at, document.referrer, undefined, extra);
+    viewPage();
   },
   resetAnonymousUId: (at) => record(at, "user", "reset_anonymous_uid"),
   signOut: (at) => record(at, "user", "sign_out"),

@@ -44,7 +44,7 @@ export const drop = (key: string, why: string): void => {
 /** Gives up what is too old or too much: the oldest first, and those of low value before all others. */
 const trim = (): void => {
   count = size = 0;
-  for (const key of keysOf("e").sort((a, b) => +a[11]! - +b[11]!).reverse()) {
+  for (const key of keysOf("e").sort((a, b) => (a[11] as any) - (b[11] as any)).reverse()) {
     const { length } = load(key);
     const fits = count < MAX_EVENTS && size + length <= MAX_SIZE;
     if (fits && Date.now() - birthTime(key.slice(12)) < MAX_AGE_MS) {

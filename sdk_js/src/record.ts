@@ -2,7 +2,7 @@
 
 import { admit } from "./consent";
 import { note } from "./debug";
-import { personAt } from "./identity";
+import { personAt, readPerson } from "./identity";
 import { uuidv7 } from "./ids";
 import { toJson } from "./json";
 import { append, keyOf, takeDropped } from "./queue";
@@ -15,6 +15,8 @@ import { visitAt } from "./visit";
 const VALUABLE = /^user|^form|purchase|order/;
 
 let page: string;
+/** The visit in which that page was entered, by device: who deleted their cookies since is somebody else. */
+let visitOfPage: Record<string, string> = {};
 
 /** What is recorded from now on belongs to a new page. */
 export const turnPage = (at: number): void => void (page = uuidv7(at));
@@ -35,11 +37,15 @@ export const record = (
   const url = location.href;
   const said = JSON.parse(toJson(fields || {})) as Fields;
   admit(at, () => {
+    // An exit is no activity: it belongs to the visit of its page, however long ago, and without one there is none.
+    const entered = name == "page/exit" && visitOfPage[readPerson()[3]!];
+    if (entered == null) return;
     const [, uid, uid_origin, device, seq] = personAt(at, name == "user/reset_anonymous_uid");
     if (category == "user" && isRepeated(uid!, action, said, at)) {
       return note("dropped", "Repeated identify");
     }
-    const visit = visitAt(at, ...arrival);
+    const visit = entered || visitAt(at, ...arrival);
+    if (name == "page/view") visitOfPage = { [device!]: visit };
     const event_id = uuidv7(at);
     const key = keyOf(seq!, VALUABLE.test(name), event_id, device!);
     // First what the events of a page have in common, so that a batch need not repeat it.

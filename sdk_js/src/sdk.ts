@@ -8,8 +8,7 @@ import { start } from "./start";
 
 attempt(() => {
   const page = window as any;
-  const functions = { md5, sha256, _cdpGetLeadTime: leadTime };
   if (page.web_event?.version) return;
-  page._cdpEventFunction = Object.assign(page._cdpEventFunction || {}, functions);
+  page._cdpEventFunction = Object.assign(page._cdpEventFunction || {}, { md5, sha256, _cdpGetLeadTime: leadTime });
   page.web_event = start(readSettings(), page.web_event);
 });

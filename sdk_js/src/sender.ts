@@ -8,9 +8,10 @@ import { offsetMinutes } from "./lead_time";
 import { alone, LEASE } from "./lock";
 import { deviceOf, drop, take } from "./queue";
 import { endpoint } from "./settings";
-import { forget, load, save } from "./storage";
+import { forget, keysOf, load, save } from "./storage";
 
 const GATHER_MS = 1_000;
+const FRESH_MS = 2_000;
 const TIMEOUT_MS = 30_000;
 // Retry-After outlives the page (a time in ms), and so does the number of failures in a row.
 const RETRY_AT = "r";
@@ -20,6 +21,9 @@ let timer: unknown; // of the next attempt
 let running: Promise<void> | undefined;
 // Events per batch: halved while the collector finds batches too large or malformed, none when it refuses this site.
 let limit = Infinity;
+/** The device that this page last recorded an event of, and when: asking the cookies again makes the page wait. */
+let lastDevice: string;
+let lastAt = 0;
 /** Events this page has to do with, by key: those it tracked or once sent, and those on their way at the moment. */
 const touched: Record<string, typeof OWN | typeof FLYING> = {};
 const OWN = 1;
@@ -56,7 +60,7 @@ const settle = (keys: string[], status: number, reply: Reply, header: string | n
     forget(FAILURES);
     limit *= 2;
     note("answered", JSON.stringify(reply), reply);
-    return true;
+    return !!keysOf("e")[0];
   }
   const reason = `answer ${status} ${reply.error?.code || ""}`;
   if (status == 400 || status == 413) {
@@ -78,11 +82,10 @@ const sendNext = async (leaving?: boolean): Promise<boolean> => {
   if (!keys[0]) return false;
   const url = endpoint("collect");
   const device = deviceOf(keys[0]);
-  const head = `"sent_at":${now},"tz":${offsetMinutes(now)},"sdk":"${__VERSION__}","device":"${device}"`;
-  const events = `${keys.map(load)}`;
+    const events = `${keys.map(load)}`;
   // How the first event begins, up to its URL, is said once, and left out of all that begin alike.
   const [common] = events.split(',"url"');
-  const body = `${common},${head},"events":[${events.split(common + ",").join("{")}]}`;
+  const body = `${common},"sent_at":${now},"tz":${offsetMinutes(now)},"sdk":"${__VERSION__}","device":"${device}","events":[${events.split(common + ",").join("{")}]}`;
   let status = 0;
   let reply: Reply = {};
   let header: string | null = null;
@@ -95,7 +98,7 @@ const sendNext = async (leaving?: boolean): Promise<boolean> => {
       keepalive: true,
       signal: AbortSignal.timeout?.(TIMEOUT_MS),
       // Events of a device whose cookies were deleted since must not meet the cookies of its successor.
-      credentials: device == readPerson()[3] ? "include" : "omit",
+      credentials: device == (now - lastAt < FRESH_MS ? lastDevice : readPerson()[3]) ? "include" : "omit",
     });
     status = response.status;
     header = response.headers.get("Retry-After");
@@ -110,6 +113,8 @@ const sendNext = async (leaving?: boolean): Promise<boolean> => {
 /** An event was kept under `key`: send it soon, together with what follows it. */
 export const wake = (key: string): void => {
   touched[key] = OWN;
+  lastDevice = deviceOf(key);
+  lastAt = Date.now();
   if (!timer) sleep(GATHER_MS);
 };
 

@@ -1,14 +1,14 @@
 /** Takes over the calls that came before, records the page view, and listens to the browser. */
 
+import { activeMs } from "./attention";
 import { heedBrowser } from "./consent";
 import { cookieDomain } from "./cookies";
 import { guard, listen } from "./debug";
 import { savePerson } from "./identity";
 import { watchLinks } from "./links";
 import { methods } from "./methods";
-import { viewPage, viewPageSoon } from "./page_views";
+import { enterPage, enterPageSoon, exitPage, returnToPage, viewPage } from "./page_views";
 import { watchPages } from "./pages";
-import { turnPage } from "./record";
 import { flush, leave } from "./sender";
 import { settings } from "./settings";
 import type { QueuedCall, Settings, WebEvent } from "./surface";
@@ -22,8 +22,14 @@ const on = (type: string, work: (event: any) => unknown): void =>
   addEventListener(type, (event) => guard(() => work(event)), true);
 
 const leavePage = (): Promise<void> => {
+  exitPage(Date.now());
   savePerson();
   return leave();
+};
+
+const comeBack = (): unknown => {
+  returnToPage();
+  return flush();
 };
 
 /** Completes `web_event` in place, records the page view, and replays the calls queued on it. Never throws. */
@@ -40,23 +46,25 @@ export const start = (given: Settings, web_event = {} as WebEvent): WebEvent => 
     web_event.queue = earlier; // the same array, for the page may hold it
     web_event.version = __VERSION__;
 
-    listen(0, settings.debug || location.search.includes("regulars_debug=1"));
+    listen(0, settings.debug || /regulars_debug=1/.test(location.search));
     heedBrowser();
     // (Asked after the first cookie was written, and so has found its domain.)
     const isArrival = (): unknown =>
       isFreshLoad() &&
-      isExternal(referrer, [cookieDomain || location.hostname, ...`${settings.own_domains}`.split(",")]);
+      isExternal(referrer, `${[cookieDomain || location.hostname, settings.own_domains]}`.split(","));
     const at = earlier[0]?.time || Date.now(); // the view comes before what was tracked before it
-    turnPage(at);
-    viewPage(at, referrer, isArrival);
+    enterPage(at, referrer, isArrival);
+    viewPage();
     earlier.forEach(replay);
     earlier.push = (...calls): any => calls.forEach(replay);
 
     on("pagehide", leavePage);
-    on("visibilitychange", () => (document.hidden ? leavePage : flush)());
+    on("visibilitychange", () => (document.hidden ? leavePage() : comeBack()));
+    on("focus", activeMs);
+    on("blur", activeMs);
     on("online", flush);
-    on("pageshow", (event: PageTransitionEvent) => event.persisted && viewPageSoon(referrer));
-    watchPages((previous) => guard(() => viewPageSoon(previous)), on);
+    on("pageshow", (event: PageTransitionEvent) => event.persisted && enterPageSoon(referrer));
+    watchPages((previous) => guard(() => { exitPage(Date.now()); enterPageSoon(previous) }), on);
     watchLinks((...args) => call(0, "track", ...args), on);
   });
   return web_event;

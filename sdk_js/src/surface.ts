@@ -36,7 +36,7 @@ export interface WebEvent {
    * site's server has signed to prove it.
    */
   identify(cid: string, traits?: Record<string, Json>): void;
-  /** Records a page view by hand; loads and SPA navigations are recorded without it. */
+  /** Records a page view by hand, and the exit of the page before; loads and SPA navigations are recorded without it. */
   page(extra?: Record<string, Json>): void;
   /** Starts over as a new anonymous visitor (the logout call). */
   resetAnonymousUId(): void;

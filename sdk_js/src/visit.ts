@@ -8,8 +8,8 @@ const SILENCE_MS = 30 * 60_000;
 const LONGEST_MS = 24 * 3_600_000;
 const NOTED_EVERY_MS = 10_000;
 
-/** Session cookie `_regulars_visit`: id.started.active.campaign (times in ms, a short mark of the campaign). */
-export type Visit = [id?: string, started?: string | number, active?: string | number, campaign?: string];
+/** Session cookie `_regulars_visit`: id.started.active.campaign (times in ms, as digits; a short mark of the campaign). */
+export type Visit = [id?: string, started?: number, active?: number, campaign?: string];
 
 /**
  * True when none is kept, or it was silent or lasts too long (a clock that jumped counts as both), or the visitor
@@ -17,8 +17,8 @@ export type Visit = [id?: string, started?: string | number, active?: string | n
  */
 export const endsVisit = (visit: Visit, at: number, campaign?: string, external?: () => unknown): unknown =>
   !visit[0] ||
-  Math.abs(at - +visit[2]!) > SILENCE_MS ||
-  Math.abs(at - +visit[1]!) > LONGEST_MS ||
+  Math.abs(at - visit[2]!) > SILENCE_MS ||
+  Math.abs(at - visit[1]!) > LONGEST_MS ||
   external?.() ||
   (campaign && campaign != visit[3]);
 
@@ -30,7 +30,7 @@ export const isExternal = (referrer: string, own: (string | undefined)[]): unkno
 export const visitAt = (at: number, campaign?: string, external?: () => unknown): string => {
   let visit = readCookie(NAME) as Visit;
   if (endsVisit(visit, at, campaign, external)) visit = [uuidv7(at), at, 0, campaign];
-  if (at - +visit[2]! > NOTED_EVERY_MS) {
+  if (at - visit[2]! > NOTED_EVERY_MS) {
     visit[2] = at;
     writeCookie(NAME, visit);
   }

@@ -16,6 +16,8 @@ export const browser = {
   /** What the collector answers next; by default it stores. */
   answers: [] as { status: number; body?: unknown; retryAfter?: string }[],
   timers: [] as { ms: number; run: () => void }[],
+  hidden: false,
+  focused: true,
 };
 
 const fetchFake = async (url: string, { body, credentials }: { body: string; credentials: string }) => {
@@ -33,7 +35,10 @@ const fetchFake = async (url: string, { body, credentials }: { body: string; cre
 const documentFake = {
   title: "Title",
   referrer: "",
-  hidden: false,
+  hasFocus: () => browser.focused,
+  get hidden(): boolean {
+    return browser.hidden;
+  },
   get cookie(): string {
     return [...jar].map(([name, value]) => `${name}=${value}`).join("; ");
   },

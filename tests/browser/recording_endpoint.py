@@ -19,6 +19,7 @@ from aiohttp import web
 
 DIST = Path(__file__).parents[2] / "sdk_js" / "dist"
 SITE = "site-key"
+EXIT = "page/exit"
 Event = dict[str, Any]
 
 
@@ -57,7 +58,7 @@ class Endpoint:
     settings: dict[str, object] = field(default_factory=dict)
     pages: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
+    stored: list[Event] = field(default_factory=list)
     arrivals: Counter[str] = field(default_factory=Counter)
     consents: list[dict[str, Any]] = field(default_factory=list)
     slow_s: float = 0.0
@@ -72,16 +73,21 @@ class Endpoint:
         """Address of this server under another name, ending in a slash."""
         return f"http://{host}:{self.port}/"
 
+    @property
+    def events(self) -> list[Event]:
+        """What was stored, but for the exits of pages, which come whenever a page happens to be hidden or left."""
+        return [event for event in self.stored if name_of(event) != EXIT]
+
     def named(self, name: str) -> list[Event]:
-        """Stored events called `category/action`."""
-        return [event for event in self.events if f"{event['category']}/{event['action']}" == name]
+        """Stored events called `category/action`, exits too."""
+        return [event for event in self.stored if name_of(event) == name]
 
     def reset(self) -> None:
         """Forgets everything between tests."""
         self.plan = lambda _batch: None
         self.settings = {}
         self.slow_s = 0.0
-        for store in (self.pages, self.requests, self.events, self.arrivals, self.consents):
+        for store in (self.pages, self.requests, self.stored, self.arrivals, self.consents):
             store.clear()
 
     def fail(self, *answers: Answer) -> None:
@@ -107,14 +113,19 @@ class Endpoint:
             async with asyncio.timeout(timeout_s), self.changed:
                 await self.changed.wait_for(lambda: bool(condition()))
         except TimeoutError:
-            seen = [f"{e['category']}/{e['action']} {e.get('dims', '')}" for e in self.events[-12:]]
+            seen = [f"{name_of(e)} {e.get('dims', '')}" for e in self.stored[-12:]]
             answers = [(request.path, request.status) for request in self.requests[-12:]]
-            raise AssertionError(f"gave up waiting; {len(self.events)} events, last {seen}, {answers}") from None
+            raise AssertionError(f"gave up waiting; {len(self.stored)} events, last {seen}, {answers}") from None
 
     async def announce(self) -> None:
         """Wakes whoever waits in `until`."""
         async with self.changed:
             self.changed.notify_all()
+
+
+def name_of(event: Event) -> str:
+    """`category/action` of an event."""
+    return f"{event['category']}/{event['action']}"
 
 
 def served_sdk(settings: dict[str, object]) -> str:
@@ -127,18 +138,21 @@ def served_sdk(settings: dict[str, object]) -> str:
 def verdict(endpoint: Endpoint, batch: dict[str, Any]) -> dict[str, object]:
     """Stores what is new, and answers as the wire says."""
     results: list[dict[str, object]] = []
+    known = {event["event_id"] for event in endpoint.stored}
     shared = {name: batch[name] for name in ("uid", "uid_origin", "visit", "page") if name in batch}
     for index, event in enumerate(shared | event for event in batch["events"]):
         event_id = event["event_id"]
-        if endpoint.arrivals[event_id]:
+        if event_id in known:
             results.append({"index": index, "event_id": event_id, "status": "duplicate"})
         else:
-            endpoint.events.append({**event, "device": batch["device"], "sent_at": batch["sent_at"], "tz": batch["tz"]})
-        endpoint.arrivals[event_id] += 1
-    known = len(results)
+            endpoint.stored.append({**event, "device": batch["device"], "sent_at": batch["sent_at"], "tz": batch["tz"]})
+        known.add(event_id)
+        if name_of(event) != EXIT:  # (The next page sends it again: nobody was left to hear the answer.)
+            endpoint.arrivals[event_id] += 1
+    repeated = len(results)
     return {
-        "accepted": len(batch["events"]) - known,
-        "duplicate": known,
+        "accepted": len(batch["events"]) - repeated,
+        "duplicate": repeated,
         "quarantined": 0,
         "suppressed": 0,
         "results": results,

@@ -29,6 +29,16 @@ def test_people_are_shown_and_erased(collector: Collector) -> None:
     assert repeated.json()["suppressed"] == 1
 
 
+def test_a_purge_leaves_what_is_young(collector: Collector) -> None:
+    keys = collector.add_site()
+    collector.command("site", "set", "shop", "retention_days=1")
+    collector.start()
+    assert post_batch(collector.url, keys.write_key, [event(1)]).status == 200
+    assert "would delete nothing" in collector.command("purge", "--dry-run")
+    assert json.loads(collector.command("purge", "--json"))["rows"] == {}
+    assert len(collector.stored_ids()) == 1
+
+
 def test_sites_are_changed_and_the_schema_is_said_to_be_there(collector: Collector) -> None:
     collector.add_site()
     assert "consent=required" in collector.command("site", "set", "shop", "consent=required")

@@ -20,6 +20,7 @@ from tests.stage import Browser
 EMAIL = "ada.lovelace@analytical.example"
 PROFILE_KEYS = {
     "profile_id", "cid", "email", "uids", "merged_profile_ids", "traits", "claims", "first_seen_at", "last_seen_at",
+    "visit",
 }  # fmt: skip
 SOMEBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
 

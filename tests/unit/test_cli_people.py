@@ -79,6 +79,22 @@ async def test_profile_shows_who_it_is_and_what_was_only_claimed(stage: Stage, r
     assert "Why this is one person" not in shown
 
 
+async def test_profile_shows_the_last_visit_and_how_sure_it_is(stage: Stage, run: Run) -> None:
+    browser = await ada_signs_up(stage)
+    await browser.signs_out()
+    document = json.loads(run("profile", "--cid", "ada-1", "--json").stdout)
+    assert document["visit"] == {
+        "visit_id": browser.visit,
+        "state": "Recognized",
+        "is_over": True,
+        "confidence": 0.8,
+        "needs_agent_validation": True,
+        "last_event_at": stage.now,
+    }
+    (line,) = (line for line in run("profile", "--cid", "ada-1").stdout.splitlines() if browser.visit in line)
+    assert "Recognized (0.80), for an agent to confirm, over since 2026-03-02 09:00:05 UTC" in line
+
+
 async def test_explain_names_for_every_leaf_the_rule_the_evidence_and_the_time(stage: Stage, run: Run) -> None:
     await ada_signs_up(stage)
     ada = await stage.person(cid="ada-1")

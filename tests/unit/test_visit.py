@@ -71,6 +71,7 @@ TABLE: list[tuple[str, Marker | None, Expected]] = [
     ("Recognized", at(9, INFO, "b"), (KNOWN, "b", [], [BY_A, BY_B])),
     ("Recognized", at(9, RESET), (ANON, None, [], [BY_A])),
     ("Recognized", at(9, CONFIRMATION, "a"), (KNOWN, "a", [], [BY_A])),
+    ("Recognized", at(9, CONFIRMATION, "b"), (KNOWN, "b", [], [BY_A, BY_B])),
     ("Recognized", at(9, DISMISSAL, "a"), (ANON, None, [], [])),
     ("Authenticated", None, (AUTH, "a", [OPEN_A], [IN_A])),
     ("Authenticated", at(9, SIGN_IN, "a"), (AUTH, "a", [OPEN_A], [IN_A])),
@@ -80,7 +81,8 @@ TABLE: list[tuple[str, Marker | None, Expected]] = [
     ("Authenticated", at(9, INFO, "a"), (AUTH, "a", [OPEN_A], [IN_A])),
     ("Authenticated", at(9, INFO, "b"), (AUTH, "a", [OPEN_A], [IN_A])),
     ("Authenticated", at(9, RESET), (ANON, None, [CLOSED_A], [IN_A])),
-    ("Authenticated", at(9, CONFIRMATION, "b"), (AUTH, "a", [OPEN_A], [IN_A])),
+    ("Authenticated", at(9, CONFIRMATION, "b"), (AUTH, "a", [OPEN_A], [IN_A, BY_B])),
+    ("Authenticated", at(9, CONFIRMATION, "a"), (AUTH, "a", [OPEN_A], [IN_A])),
     ("Authenticated", at(9, DISMISSAL, "a"), (AUTH, "a", [OPEN_A], [IN_A])),
     ("Authenticated", at(0, ASSUMPTION, "b"), (AUTH, "a", [OPEN_A], [IN_A])),
     ("signed out", None, (KNOWN, "a", [CLOSED_A], [IN_A])),
@@ -89,6 +91,7 @@ TABLE: list[tuple[str, Marker | None, Expected]] = [
     ("signed out", at(9, INFO, "b"), (KNOWN, "b", [CLOSED_A], [IN_A, BY_B])),
     ("signed out", at(9, RESET), (ANON, None, [CLOSED_A], [IN_A])),
     ("signed out", at(9, DISMISSAL, "a"), (ANON, None, [CLOSED_A], [IN_A])),
+    ("signed out", at(9, CONFIRMATION, "a"), (KNOWN, "a", [CLOSED_A], [IN_A])),
 ]
 
 
@@ -110,6 +113,55 @@ def test_state_table(
 
 def test_every_kind_of_marker_is_in_the_table() -> None:
     assert {event.kind for _, event, _ in TABLE if event} == set(MarkerKind)
+
+
+def decided(kind: MarkerKind, identity: str, when: int) -> Marker:
+    """An agent's answer: it sorts after everything, and was given at `when`."""
+    return Marker(f"decision-{kind}-{when}", kind, 2**62, when, when, "profile", identity)
+
+
+# What happened in the visit, with the agent's answer at 50, and what it comes to.
+ANSWERED = [
+    ("a hint again", [at(1, INFO, "a"), at(60, INFO, "a")], DISMISSAL, (ANON, None, [], [])),
+    ("a hint at another", [at(1, INFO, "a"), at(60, INFO, "b")], CONFIRMATION, (KNOWN, "a", [], [BY_A, BY_B])),
+    ("sign-out after it", [at(1, SIGN_IN, "a"), at(60, SIGN_OUT)], CONFIRMATION, (KNOWN, "a", [CLOSED_A], [IN_A])),
+    (
+        "somebody else signs in and out after it",
+        [at(1, INFO, "a"), at(60, SIGN_IN, "b"), at(70, SIGN_OUT)],
+        CONFIRMATION,
+        (KNOWN, "b", [("b", False)], [BY_A, IN_B]),
+    ),
+    (
+        "somebody else signs in after it",
+        [at(1, INFO, "a"), at(60, SIGN_IN, "b")],
+        DISMISSAL,
+        (AUTH, "b", [OPEN_B], [IN_B]),
+    ),
+    ("they come back themselves", [at(1, INFO, "a"), at(60, SIGN_IN, "a"), at(70, SIGN_OUT)], DISMISSAL,
+     (KNOWN, "a", [CLOSED_A], [IN_A])),
+    ("a reset after it", [at(1, INFO, "a"), at(60, RESET)], CONFIRMATION, (ANON, None, [], [BY_A])),
+    ("a reset before it", [at(1, INFO, "a"), at(20, RESET)], CONFIRMATION, (KNOWN, "a", [], [BY_A])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("events", "kind", "expected"), [each[1:] for each in ANSWERED], ids=[e[0] for e in ANSWERED])
+def test_an_answer_outlives_hints_and_ends_where_somebody_comes_after_it(
+    events: list[Marker], kind: MarkerKind, expected: Expected
+) -> None:
+    folded = fold_visit([*events, decided(kind, "a", 50)])
+    sessions = [(session.identity_id, session.is_open) for session in folded.sessions]
+    contacts = [(contact.identity_id, contact.session_id is not None) for contact in folded.contacts]
+    assert (folded.state, folded.identity_id, sessions, contacts) == expected
+
+
+def test_only_what_an_agent_said_last_is_confirmed() -> None:
+    hint = at(1, INFO, "a")
+    assert not fold_visit([hint]).is_confirmed
+    assert fold_visit([hint, decided(CONFIRMATION, "a", 50)]).is_confirmed
+    assert fold_visit([decided(CONFIRMATION, "b", 50), hint]).is_confirmed
+    later = [at(60, SIGN_IN, "b"), at(70, SIGN_OUT)]
+    assert not fold_visit([hint, decided(CONFIRMATION, "a", 50), *later]).is_confirmed
+    assert not fold_visit([hint, decided(CONFIRMATION, "a", 50), decided(DISMISSAL, "a", 51)]).is_confirmed
 
 
 def test_sign_in_opens_a_session_named_by_its_event() -> None:

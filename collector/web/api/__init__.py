@@ -5,7 +5,7 @@ Each module describes its own addresses; here is what there is.
 
 from __future__ import annotations
 
-from collector.web.api import history, identify, keys, merges, profiles, quarantine
+from collector.web.api import history, identify, interactions, keys, merges, profiles, quarantine, visitors
 
 ENDPOINTS = (
     *profiles.ENDPOINTS,
@@ -13,5 +13,7 @@ ENDPOINTS = (
     *identify.ENDPOINTS,
     *quarantine.ENDPOINTS,
     *keys.ENDPOINTS,
+    *interactions.ENDPOINTS,
+    *visitors.ENDPOINTS,
     *history.ENDPOINTS,
 )

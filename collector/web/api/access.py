@@ -34,6 +34,8 @@ MORE_MEANINGS = {
     "name_taken": Meaning(409, "There is a valid key of this name already."),
     "last_admin_key": Meaning(409, "This is the last key that administers the site; make another one first."),
     "id_conflict": Meaning(409, "Another event has this id."),
+    "visit_is_anonymous": Meaning(409, "Nobody is known to be in this visit."),
+    "decision_not_awaited": Meaning(409, "Whom this interaction is with is not for an agent to decide."),
     "already_reversed": Meaning(409, "This merge has been undone already."),
     "merge_has_dependents": Meaning(409, "Other merges rest on this one: undo those first, in the order given."),
     "identifier_taken": Meaning(409, "Somebody else has what undoing this merge would give back."),

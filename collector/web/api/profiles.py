@@ -8,12 +8,14 @@ import structlog
 from aiohttp import web
 from msgspec import Meta, Struct
 
+from collector.domain.confidence import last_visit_document
 from collector.domain.explain import event_document, explain_document, profile_document
 from collector.domain.identifiers import clean_cid, clean_email
 from collector.domain.keys import Scope
 from collector.domain.masking import mask_explanation, mask_profile, mask_value
 from collector.store.database import DatabaseError
-from collector.store.people import erase_profile, fetch_explanation, fetch_profile, fetch_timeline, find_profile
+from collector.store.people import erase_profile, fetch_explanation, fetch_timeline, find_profile
+from collector.store.standing import fetch_profile_standing
 from collector.web.api.access import Problem, reply
 from collector.web.api.cursors import cursor, read_cursor
 from collector.web.api.endpoint import Call, Endpoint
@@ -57,10 +59,11 @@ async def get_profile(call: Call[NoQuery]) -> web.Response:
 
 
 async def _answer_profile(call: Call[Whom] | Call[NoQuery], profile_id: str | None) -> web.Response:
-    profile = await call.read(fetch_profile, profile_id) if profile_id else None
-    if profile is None:
+    found = await call.read(fetch_profile_standing, profile_id) if profile_id else None
+    if found is None:
         raise Problem("not_found", message=NO_SUCH_PROFILE)
-    document = profile_document(profile)
+    profile, standing = found
+    document = profile_document(profile) | {"visit": last_visit_document(standing, call.now())}
     return reply(document if call.may_see_pii else mask_profile(document))
 
 

@@ -40,6 +40,20 @@ class Claim(TypedDict):
     event: NotRequired[Evidence | None]
 
 
+StateName = Literal["Anonymous", "Recognized", "WM-Recognized", "Authenticated"]
+
+
+class LastVisit(TypedDict):
+    """The visit in which a person was last, and how sure it is that it was of them."""
+
+    visit_id: Id
+    state: StateName
+    is_over: bool
+    confidence: float
+    needs_agent_validation: bool
+    last_event_at: Ms
+
+
 class Profile(TypedDict):
     """A person. Without `pii:read` personal data is masked."""
 
@@ -52,6 +66,7 @@ class Profile(TypedDict):
     claims: list[Claim]
     first_seen_at: Ms
     last_seen_at: Ms
+    visit: LastVisit | None
 
 
 class Event(TypedDict):

@@ -343,6 +343,7 @@ def _create_history() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("identification", sa.Text(), nullable=False),
         sa.Column("identity_id", sa.Text(), nullable=True),
+        sa.Column("confidence", sa.SmallInteger(), nullable=False),
         sa.Column("decided_at", sa.BigInteger(), nullable=True),
         sa.Column("decided_identity_id", sa.Text(), nullable=True),
         sa.Column("body", sa.Text(), nullable=False),
@@ -350,6 +351,15 @@ def _create_history() -> None:
     )
     op.create_index("interactions_by_time", "interactions", ["site_id", "created_at", "interaction_id"], unique=False)
     op.create_index("interactions_by_visit", "interactions", ["site_id", "visit_id"], unique=False)
+    is_pending = sa.text("identification = 'agent_decides' AND decided_at IS NULL")
+    op.create_index(
+        "interactions_pending",
+        "interactions",
+        ["site_id", "created_at", "interaction_id"],
+        unique=False,
+        sqlite_where=is_pending,
+        postgresql_where=is_pending,
+    )
     op.create_table(
         "user_agents",
         sa.Column("site_id", sa.Integer(), nullable=False),
