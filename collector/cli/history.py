@@ -144,6 +144,9 @@ def _about(view: VisitView, agent: str | None, site: Site, now: int) -> Iterator
     yield _pair("to", f"{utc(visit.last_event_at)}, ended by {ended}" if is_over(visit, now) else "open")
     yield _pair("device", visit.device_id or "unknown")
     yield _pair("browser", plain(agent or "unknown"))
+    others = [each.identity_id for each in view.identities]
+    if others:
+        yield _pair("named", ", ".join(map(plain, others)))
     if view.sessions:
         yield Text("Sessions", style=HEADING)
     for session in view.sessions:
@@ -154,9 +157,6 @@ def _about(view: VisitView, agent: str | None, site: Site, now: int) -> Iterator
             .append(f"{plain(session.identity_id)}", style="bold")
             .append(f"  {lasted}", style="default")
         )
-    others = [each.identity_id for each in view.identities]
-    if others:
-        yield _pair("named", ", ".join(map(plain, others)))
 
 
 def _timeline(view: VisitView) -> Iterator[Text]:

@@ -39,6 +39,9 @@ _EVENT = (
     events.c.body,
 )
 
+# `IS NOT NULL` would be a range to SQLite, and the index by profile its choice, which is all of the site.
+IS_OF_SOMEBODY = func.length(events.c.profile_id) > 0
+
 
 class Window(NamedTuple):
     """A stretch on the browser's clock: from a moment on, until another if there is one."""
@@ -114,7 +117,7 @@ def _is_one_of(columns: Any, pairs: Sequence[tuple[str, str]]) -> ColumnElement[
 
 
 def _in_visit(site_id: int, place: Place) -> list[ColumnElement[bool]]:
-    mine = [events.c.site_id == site_id, events.c.visit_id == place.visit_id, events.c.profile_id.is_not(None)]
+    mine = [events.c.site_id == site_id, events.c.visit_id == place.visit_id, IS_OF_SOMEBODY]
     if place.window is not None:
         at, seq = place.window.since
         mine.append(or_(events.c.tracked_at > at, and_(events.c.tracked_at == at, events.c.seq >= seq)))
@@ -188,8 +191,7 @@ def fetch_system_events_in(
     if place.visit_id is not None:
         conditions = _in_visit(site_id, place)
     else:
-        # Not `is_not(None)`: by an index on the leaf SQLite would read all that visitors did, not a few visits.
-        conditions = [events.c.site_id == site_id, func.length(events.c.profile_id) > 0]
+        conditions = [events.c.site_id == site_id, IS_OF_SOMEBODY]
     conditions.append(_is_one_of(events.c, list(SYSTEM_NAMES)))
     if place.device_id is not None:
         mine = select(visits.c.visit_id).where(visits.c.site_id == site_id, visits.c.device_id == place.device_id)
@@ -218,7 +220,7 @@ def _fetch_chunk(conn: Connection, site_id: int, before: Key | None, since: int 
 
 def fetch_speaker(conn: Connection, site_id: int, visit_id: str) -> str | None:
     """The UID that spoke last in a visit, None if there is no such visit."""
-    mine = (events.c.site_id == site_id, events.c.visit_id == visit_id, events.c.profile_id.is_not(None))
+    mine = (events.c.site_id == site_id, events.c.visit_id == visit_id, IS_OF_SOMEBODY)
     order = (events.c.occurred_at.desc(), events.c.row_id.desc())
     query = select(events.c.uid).where(*mine, events.c.uid.is_not(None)).order_by(*order).limit(1)
     uid: str | None = conn.scalar(query)
