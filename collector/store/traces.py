@@ -70,17 +70,17 @@ def erase_naming_history(
     )
     in_theirs = (interactions.c.site_id == site_id, interactions.c.visit_id.in_(spoken))
     erased = {
-        identities.name: conn.execute(
+        str(identities.name): conn.execute(
             delete(identities).where(identities.c.site_id == site_id, identities.c.identity_id.in_(said))
         ).rowcount,
-        interactions.name: conn.execute(delete(interactions).where(*in_theirs)).rowcount,
+        str(interactions.name): conn.execute(delete(interactions).where(*in_theirs)).rowcount,
     }
     doomed = [
         row.interaction_id
         for row in _walk_interactions(conn, site_id)
         if not said.isdisjoint((row.identity_id, row.decided_identity_id)) or mentions(row.body.encode())
     ]
-    erased[interactions.name] += _delete(conn, interactions.c.interaction_id, doomed, site_id)
+    erased[str(interactions.name)] += _delete(conn, interactions.c.interaction_id, doomed, site_id)
     return erased
 
 

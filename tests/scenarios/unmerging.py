@@ -72,11 +72,12 @@ async def _standing(stage: Stage) -> list[int]:
 
 
 async def _reads(stage: Stage, roots: tuple[str, str], event_ids: set[str]) -> list[dict[str, Any]]:
-    """All that can be read of two people, without the journal, and but for these events and when they were."""
+    """All that can be read of two people, without the journal, and but for these events, their times and visits."""
     reads = [await stage.transport.read(root) for root in roots]
     for read in reads:
         del read["explain"]["merges"], read["explain"]["apart"]
         del read["profile"]["first_seen_at"], read["profile"]["last_seen_at"]
+        read["profile"].pop("visit", None)  # of what was said there, which nothing undoes
         read["events"] = [event for event in read["events"] if event["event_id"] not in event_ids]
     return reads
 
