@@ -170,7 +170,7 @@ class Population:
         cid = None if visitor.customer is None else cid_of(visitor.customer)
         state = "Anonymous" if cid is None else "Authenticated" if says else "WM-Recognized"
         agent = user_agent_id(AGENTS[visitor.number % len(AGENTS)])
-        visit = (site, visit_id, device, began, self.now, began + LAG_MS, agent, state, cid)
+        visit = (site, visit_id, device, began, self.now, began, began + LAG_MS, agent, state, cid)
         rows.setdefault("visits", []).append(visit)
         rows.setdefault("visit_profiles", []).append((site, me, visit_id))
         if cid is not None and not says:

@@ -129,8 +129,8 @@ def marker_kind(event: Event) -> MarkerKind | None:
     return kind
 
 
-def fold_visit(markers: Iterable[Marker], started_at: int = 0) -> Folded:
-    """What all `markers` of one visit come to; it began at `started_at`, ms.
+def fold_visit(markers: Iterable[Marker], since_at: int = 0) -> Folded:
+    """What all `markers` of one visit come to; it began at `since_at`, ms on the browser's clock.
 
     A reset from before the visit is none of its own: the event that brings its UID came in a later visit. An agent's
     decision sorts last, so that it outlives late events and hints; but it says nothing of who signed in after it.
@@ -139,7 +139,7 @@ def fold_visit(markers: Iterable[Marker], started_at: int = 0) -> Folded:
     ordered = sorted(markers, key=lambda marker: (marker.at, marker.seq, marker.event_id))
     taken_over_at = max((marker.occurred_at for marker in ordered if _takes_over(marker)), default=0)
     for marker in ordered:
-        if marker.kind is MarkerKind.RESET and marker.occurred_at < started_at:
+        if marker.kind is MarkerKind.RESET and marker.at < since_at:
             continue
         moved = _MOVES[marker.kind](folded, marker)
         if marker.kind in DECISIONS and marker.occurred_at < taken_over_at:

@@ -235,8 +235,7 @@ def mark(
     conn, site_id = picture.conn, picture.site.site_id
     known = picture.uids.get(event.uid) if event.uid else None
     device_id = known.device_id if known else None
-    if event.visit_id is not None:
-        picture.widen_visit(event.visit_id, device_id, leaf, event.occurred_at)
+    picture.widen_visit(event, device_id, leaf)
     picture.flush_people()
     picture.flush_visits()
     marker = _reset_marker(event, leaf) if kind is MarkerKind.RESET else _marker(event, leaf, kind, identity_id)

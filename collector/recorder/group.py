@@ -167,8 +167,7 @@ def _record_event(
             trust = max(arrival.trust, clean.assertion.trust)
             verdict = assert_identity(picture, trust, event, leaf, clean)
             leaf, warnings = verdict.leaf, (*verdict.warnings, *warnings)  # the first one is told
-        if event.visit_id is not None:
-            picture.widen_visit(event.visit_id, device_id, leaf, event.occurred_at)
+        picture.widen_visit(event, device_id, leaf)
     picture.arrived[event_id] = event
     picture.event_rows.append(
         event_row(picture.site.site_id, event, leaf, arrival.received_at, arrival.bot, warnings, picture.shared_ids)

@@ -25,9 +25,9 @@ VISITS_LAST_MS = 12 * 60 * 60 * 1000  # retention deletes a visit a day after it
 
 @dataclass(slots=True)
 class KnownVisit:
-    """A visit that is stored: from when on (ms, or earlier), and with which leaves."""
+    """A visit that is stored: from when on (ms on the browser's clock, or earlier), and with which leaves."""
 
-    started_at: int
+    since_at: int
     leaves: set[str | None]
 
 

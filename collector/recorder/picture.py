@@ -94,30 +94,35 @@ class Picture:
             self.held |= missing
         return bool(missing)
 
-    def widen_visit(self, visit_id: str, device_id: str | None, leaf: str | None, occurred_at: int) -> None:
-        """Let the visit cover `occurred_at`, at which `leaf` spoke."""
+    def widen_visit(self, event: Event, device_id: str | None, leaf: str | None) -> None:
+        """Let the visit of `event`, if it has one, cover it; `leaf` spoke."""
+        visit_id = event.visit_id
+        if visit_id is None:
+            return
+        occurred_at, tracked_at = event.occurred_at, event.tracked_at
         span = self.spans.get(visit_id)
         known = self.visits.get(visit_id)
-        is_new = known is None or occurred_at < known.started_at or leaf not in known.leaves
+        if known is None or tracked_at < known.since_at or leaf not in known.leaves:
+            self._begin_visit(visit_id, known, leaf, tracked_at)
         if span is None:
             agent = self.user_agent if known is None else ""
-            self.spans[visit_id] = VisitSpan(visit_id, device_id, occurred_at, occurred_at, self.arrived_at, agent)
-        elif not span.started_at <= occurred_at <= span.last_event_at:
+            times = (occurred_at, occurred_at, tracked_at, self.arrived_at)
+        elif not span.started_at <= occurred_at <= span.last_event_at or tracked_at < span.since_at:
             start, end = min(span.started_at, occurred_at), max(span.last_event_at, occurred_at)
-            self.spans[visit_id] = VisitSpan(
-                visit_id, span.device_id or device_id, start, end, span.arrived_at, span.user_agent
-            )
-        if is_new:
-            self._begin_visit(visit_id, known, leaf, occurred_at)
+            times = (start, end, min(span.since_at, tracked_at), span.arrived_at)
+            device_id, agent = span.device_id or device_id, span.user_agent
+        else:
+            return
+        self.spans[visit_id] = VisitSpan(visit_id, device_id, *times, agent)
 
-    def _begin_visit(self, visit_id: str, known: KnownVisit | None, leaf: str | None, occurred_at: int) -> None:
+    def _begin_visit(self, visit_id: str, known: KnownVisit | None, leaf: str | None, tracked_at: int) -> None:
         if known is None:
-            known = self.visits[visit_id] = KnownVisit(occurred_at, set())
+            known = self.visits[visit_id] = KnownVisit(tracked_at, set())
             self.beginning[visit_id] = None
-        elif occurred_at <= known.started_at:
+        elif tracked_at <= known.since_at:
             self.beginning[visit_id] = None  # in one millisecond the browser's counter says which event came first
-            if occurred_at < known.started_at:
-                known.started_at = occurred_at
+            if tracked_at < known.since_at:
+                known.since_at = tracked_at
                 self.widened[visit_id] = None
         if leaf is not None and leaf not in known.leaves:
             self.speakers.append((visit_id, leaf))

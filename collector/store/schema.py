@@ -228,6 +228,7 @@ visits = Table(
     Column("device_id", Id),
     Column("started_at", BigInteger, nullable=False),
     Column("last_event_at", BigInteger, nullable=False),
+    Column("since_at", BigInteger, nullable=False),  # started_at on the browser's clock
     Column("arrived_at", BigInteger, nullable=False),  # when its first event came; never changes, so lists go by it
     Column("user_agent_id", Id),
     Column("state", Text, nullable=False),

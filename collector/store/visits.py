@@ -44,13 +44,15 @@ from collector.store.schema import (
 class VisitSpan(Struct, frozen=True, gc=False):
     """What the events of one group say about one visit: when they occurred and when the first of them came, ms.
 
-    `user_agent` is "" where it is not known or does not matter, because the visit is stored already.
+    `since_at` is when the first of them was tracked, on the browser's clock. `user_agent` is "" where it is unknown, or
+    does not matter because the visit is stored already.
     """
 
     visit_id: str
     device_id: str | None
     started_at: int
     last_event_at: int
+    since_at: int
     arrived_at: int
     user_agent: str = ""
 
@@ -75,13 +77,18 @@ def user_agent_id(text: str) -> bytes:
 def _upsert_visits(dialect: Dialect) -> Insert:
     statement = insert_on_conflict(dialect, visits)
     new = statement.excluded
-    is_wider = or_(new.last_event_at > visits.c.last_event_at, new.started_at < visits.c.started_at)
+    is_wider = or_(
+        new.last_event_at > visits.c.last_event_at,
+        new.started_at < visits.c.started_at,
+        new.since_at < visits.c.since_at,
+    )
     return statement.on_conflict_do_update(
         index_elements=[visits.c.site_id, visits.c.visit_id],
         where=is_wider,
         set_={
             "started_at": lesser(dialect, visits.c.started_at, new.started_at),
             "last_event_at": greater(dialect, visits.c.last_event_at, new.last_event_at),
+            "since_at": lesser(dialect, visits.c.since_at, new.since_at),
         },
     )
 
@@ -101,6 +108,7 @@ def upsert_visits(conn: Connection, site_id: int, spans: Sequence[VisitSpan]) ->
                 id_bytes(span.device_id) if span.device_id else None,
                 span.started_at,
                 span.last_event_at,
+                span.since_at,
                 span.arrived_at,
                 user_agent_id(span.user_agent) if span.user_agent else None,
                 State.ANONYMOUS,
@@ -143,7 +151,7 @@ def _markers_to_read(site: Slot, visit: Slot) -> Select[Any]:
     table = user_identifications
     columns = (table.c.at, table.c.seq, table.c.occurred_at, table.c.profile_id, table.c.identity_id)
     same = (visits.c.site_id == table.c.site_id) & (visits.c.visit_id == table.c.visit_id)
-    query = select(visits.c.device_id, visits.c.started_at, table.c.event_id, table.c.kind, *columns).join(visits, same)
+    query = select(visits.c.device_id, visits.c.since_at, table.c.event_id, table.c.kind, *columns).join(visits, same)
     return query.where(table.c.site_id == site, table.c.visit_id == visit)
 
 

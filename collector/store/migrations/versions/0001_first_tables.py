@@ -290,6 +290,7 @@ def upgrade() -> None:
         sa.Column("device_id", sa.LargeBinary(length=16), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("last_event_at", sa.BigInteger(), nullable=False),
+        sa.Column("since_at", sa.BigInteger(), nullable=False),
         sa.Column("arrived_at", sa.BigInteger(), nullable=False),
         sa.Column("user_agent_id", sa.LargeBinary(length=16), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
