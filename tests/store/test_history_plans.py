@@ -162,7 +162,11 @@ class Step(NamedTuple):
 
 def steps_of_sqlite(statement: str, plan: list[str]) -> Iterator[Step]:
     """What SQLite does, by its EXPLAIN QUERY PLAN."""
-    in_order = "LIMIT" in statement and not any(step.startswith("USE TEMP B-TREE") for step in plan)
+    in_order = (
+        "ORDER BY" in statement
+        and "LIMIT" in statement
+        and not any(step.startswith("USE TEMP B-TREE") for step in plan)
+    )
     for step in plan:
         found = re.match(r"(SCAN|SEARCH) (\w+)(?: AS \w+)?(?: USING (?:COVERING )?INDEX (\w+))?(?: \((.*)\))?", step)
         if found is None or found[2] not in metadata.tables:
