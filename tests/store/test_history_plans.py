@@ -43,6 +43,9 @@ NOTHING, ALL = Included(), Included(pages=True, events=True, sessions=True, iden
 ANY = EventFilter()
 OF_MANY = {"site_id", "state", "kind", "category", "action"}  # columns that do not say whose a row is
 PASSED_THROUGH = {"Limit", "Nested Loop", "Result", "Subquery Scan", "LockRows"}
+STEP = re.compile(
+    r"(SCAN|SEARCH) (\w+)(?: AS \w+)?(?: USING (?:INTEGER PRIMARY KEY|(?:COVERING )?INDEX (\w+)))?(?: \((.*)\))?"
+)
 
 
 class Asked(NamedTuple):
@@ -168,7 +171,7 @@ def steps_of_sqlite(statement: str, plan: list[str]) -> Iterator[Step]:
         and not any(step.startswith("USE TEMP B-TREE") for step in plan)
     )
     for step in plan:
-        found = re.match(r"(SCAN|SEARCH) (\w+)(?: AS \w+)?(?: USING (?:COVERING )?INDEX (\w+))?(?: \((.*)\))?", step)
+        found = STEP.match(step)
         if found is None or found[2] not in metadata.tables:
             continue
         equal = set(re.findall(r"(\w+)=\?", found[4] or ""))
