@@ -186,11 +186,12 @@ def fetch_system_events_in(
 ) -> Reached:
     """System events of one visit, of a stretch of it, or of one device; newest first."""
     at = events.c.occurred_at + 0  # these are few, and are sorted
+    conditions: list[ColumnElement[bool]]
     if place.visit_id is None and place.device_id is not None:
         keys = _fetch_system_keys(conn, site_id, place.device_id)
         wanted = [key for key in keys if (since is None or key[0] >= since) and (before is None or key < before)]
         row_ids = [row_id for _, row_id in sorted(wanted)[-limit - 1 :]]
-        conditions = [events.c.row_id.in_(row_ids)]  # of this site, which to name would lead SQLite astray
+        conditions = [events.c.row_id.in_(row_ids)]  # they are of this site; to say so would lead SQLite astray
     else:
         conditions = [*_in_visit(site_id, place), _is_one_of(events.c, list(SYSTEM_NAMES))]
         conditions += is_in_visit(events.c, place.device_id, None)
