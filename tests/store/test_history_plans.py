@@ -77,7 +77,7 @@ def rows(site: int) -> Iterator[tuple[Table, list[dict[str, Any]]]]:
     yield schema.visits, [
         {
             "site_id": site, "visit_id": visit_id(n), "device_id": device_id(n), "started_at": at[n],
-            "last_event_at": at[n] + 1, "arrived_at": at[n], "user_agent_id": named(7, 0),
+            "last_event_at": at[n] + 1, "since_at": at[n], "arrived_at": at[n], "user_agent_id": named(7, 0),
             "state": list(State)[n % 4], "identity_id": who(n),
         }
         for n in every
