@@ -188,23 +188,43 @@ def fetch_system_events_in(
     since: int | None = None,
 ) -> Reached:
     """System events of one visit, of a stretch of it, or of one device; newest first."""
-    if place.visit_id is not None:
-        conditions = _in_visit(site_id, place)
-    else:
-        conditions = [events.c.site_id == site_id, IS_OF_SOMEBODY]
-    conditions.append(_is_one_of(events.c, list(SYSTEM_NAMES)))
-    if place.device_id is not None:
-        mine = select(visits.c.visit_id).where(visits.c.site_id == site_id, visits.c.device_id == place.device_id)
-        conditions.append(events.c.visit_id.in_(mine))
     at = events.c.occurred_at + 0  # these are few, and are sorted
-    if since is not None:
-        conditions.append(at >= since)
-    if before is not None:
-        conditions += older(at, events.c.row_id, before)
+    conditions: list[ColumnElement[bool]]
+    if place.visit_id is None and place.device_id is not None:
+        keys = _fetch_system_keys(conn, site_id, place.device_id)
+        wanted = [key for key in keys if (since is None or key[0] >= since) and (before is None or key < before)]
+        row_ids = [row_id for _, row_id in sorted(wanted)[-limit - 1 :]]
+        conditions = [events.c.row_id.in_(row_ids)]  # they are of this site; to say so would lead SQLite astray
+    else:
+        conditions = [*_in_visit(site_id, place), _is_one_of(events.c, list(SYSTEM_NAMES))]
+        conditions += is_in_visit(events.c, place.device_id, None)
+        if since is not None:
+            conditions.append(at >= since)
+        if before is not None:
+            conditions += older(at, events.c.row_id, before)
     query = select(*_EVENT).where(*conditions).order_by(at.desc(), events.c.row_id.desc()).limit(limit + 1)
     found = [_event(row) for row in conn.execute(query).mappings()]
     page = found[:limit]
     return Reached(page, (page[-1].occurred_at, page[-1].row_id) if len(found) > limit else None)
+
+
+def _keys_in(site: Slot, *ids: Slot) -> Select[Any]:
+    columns = (events.c.occurred_at, events.c.row_id, events.c.category, events.c.action, events.c.profile_id)
+    return select(*columns).where(events.c.site_id == site, is_one_of(events.c.visit_id, ids))
+
+
+def _fetch_system_keys(conn: Connection, site_id: int, device_id: str) -> list[Key]:
+    """The keys of all system events of a device.
+
+    Its visits are looked up one by one: asked for all of them at once both engines may read the site.
+    """
+    mine = (visits.c.site_id == site_id, visits.c.device_id == device_id)
+    visit_ids = list(conn.scalars(select(visits.c.visit_id).where(*mine)))
+    found: list[Key] = []
+    for start in range(0, len(visit_ids), CHUNK):
+        rows = fetch_by_ids(conn, _keys_in, site_id, visit_ids[start : start + CHUNK])
+        found += [(at, row_id) for at, row_id, *name, leaf in rows if leaf is not None and tuple(name) in SYSTEM_NAMES]
+    return found
 
 
 def _fetch_chunk(conn: Connection, site_id: int, before: Key | None, since: int | None) -> Sequence[RowMapping]:
