@@ -65,7 +65,7 @@ bench: $(MADE)/dev $(SDK) system  ## measure, and rewrite benchmarks/RESULTS.md
 	scripts/need.sh wrk=wrk
 	$(BIN)/python -m benchmarks
 
-bench-quick: $(MADE)/dev $(SDK) system  ## measure in three minutes
+bench-quick: $(MADE)/dev $(SDK) system  ## measure in four minutes
 	scripts/need.sh wrk=wrk
 	$(BIN)/python -m benchmarks --quick
 

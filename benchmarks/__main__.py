@@ -24,7 +24,7 @@ from benchmarks.history import measure_history
 from benchmarks.ingest import measure_batch, measure_full, measure_open_loop, measure_single
 from benchmarks.losses import measure_losses, measure_spa
 from benchmarks.plot import plot_growth
-from benchmarks.report import Run, make_table, write_results
+from benchmarks.report import Run, make_table, tables_of_lists, write_results
 from benchmarks.retention import measure_retention
 from benchmarks.sdk import measure_cpu, measure_size, measure_upload
 from benchmarks.server import ROOT, choose_cores
@@ -90,12 +90,14 @@ def main(arguments: Sequence[str]) -> int:
             plot_growth(GROWTH, bench.growth)
         write_results(RESULTS, run, bench, results, failures, GROWTH)
         console.print(f"Written to {RESULTS.relative_to(ROOT)}")
+    else:
+        console.print("\n".join(tables_of_lists(bench)), markup=False, highlight=False)
     return 1 if failures else 0
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="three minutes: fewer and shorter measurements")
+    parser.add_argument("--quick", action="store_true", help="four minutes: fewer and shorter measurements")
     parser.add_argument(
         "--only",
         action="append",

@@ -30,7 +30,7 @@ PREFIX = "/backend/data"
 WINDOW_MS = 350_000  # of a list by age: most of it where few are stored, and more than a page of everything
 ENTITIES = 8
 WARM_UP = 6  # requests; PostgreSQL thinks about a statement five times before it keeps a plan
-REQUESTS_PER_REPETITION = 5
+REQUESTS = 20  # that count, of each list and each side
 LISTS = (
     "/visits",
     "/visits?state=Authenticated",
@@ -142,7 +142,7 @@ def _measure_list(bench: Bench, engine: Engine, text: str, sides: Sequence[Side]
     bench.tell(f"{engine.name}: {text}")
     few, many = sides
     samples: tuple[list[float], list[float]] = ([], [])
-    for number in range(WARM_UP + bench.scale.repetitions * REQUESTS_PER_REPETITION):
+    for number in range(WARM_UP + REQUESTS):
         found = [(side, *side.ask(text, number)) for side in (sides if number % 2 else reversed(sides))]
         took = {id(side): took_ms for side, took_ms, _ in found}
         items = {count for _, _, count in found}

@@ -71,7 +71,7 @@ def write_results(
         "# What was measured",
         "",
         f"Written by `{run.command}` on {run.date}.",
-        "`make bench` repeats all of it; `make bench-quick` takes three minutes.",
+        "`make bench` repeats all of it; `make bench-quick` takes four minutes.",
         *(["", "**This was a quick run**: fewer and shorter measurements, without those that need millions of rows."]
           if run.is_quick else []),
         "",
@@ -84,7 +84,7 @@ def write_results(
         *_not_measured(results, failures),
         *([f"![Processor time per event against stored events, for both engines]({plot.name})", ""] if bench.growth
           else []),
-        *_tables_of_lists(bench),
+        *tables_of_lists(bench),
         "## Method",
         "",
         METHOD.format(
@@ -102,8 +102,8 @@ def write_results(
     file.write_text("\n".join(lines))
 
 
-def _tables_of_lists(bench: Bench) -> list[str]:
-    """Each list of the History API, for each engine."""
+def tables_of_lists(bench: Bench) -> list[str]:
+    """Lines about each list of the History API, for each engine."""
     lines = []
     for heading, costs in bench.lists.items():
         rows = [
