@@ -53,7 +53,7 @@ BENCHMARKS = {
     "engines": Benchmark(measure_engines, 75, 22),
     "growth": Benchmark(measure_growth, 650, 0),
     "retention": Benchmark(measure_retention, 300, 250),
-    "history": Benchmark(measure_history, 400, 45),
+    "history": Benchmark(measure_history, 380, 75),
     "sdk-size": Benchmark(measure_size, 0.1, 0.1),
     "sdk-cpu": Benchmark(measure_cpu, 100, 22),
     "sdk-upload": Benchmark(measure_upload, 6, 6),

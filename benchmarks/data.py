@@ -18,7 +18,7 @@ from pathlib import Path
 
 import asyncpg
 from rich.console import Console
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import make_url
 from sqlalchemy.schema import CreateIndex
 
 from benchmarks.population import VISIT_EVENTS, Population, Rows
@@ -30,6 +30,7 @@ from collector.store.schema import metadata
 
 PORTION = 50_000  # events in a transaction
 SQLITE_CACHE_KIB = 1024 * 1024
+DIALECT = make_url("postgresql://").get_dialect()()
 POSTGRESQL_WORK_MEM = "512MB"
 NOT_OF_THE_PAST = {"sites", "keys", "installation"}
 # The one thing that recording changes in rows that were handed out before: somebody is named again.
@@ -138,7 +139,7 @@ async def _fill_postgresql(url: str, portions: Iterator[Rows], *, in_bulk: bool)
                 for table, added in rows.items():
                     await connection.copy_records_to_table(table, columns=_columns(table), records=added)
         for index in indexes:
-            await connection.execute(str(CreateIndex(index).compile(dialect=postgresql.dialect())))
+            await connection.execute(str(CreateIndex(index).compile(dialect=DIALECT)))
         await connection.execute(NAME_AGAIN)
         await connection.execute("VACUUM ANALYZE")
         await connection.execute("CHECKPOINT")

@@ -58,7 +58,13 @@ def rows(site: int) -> Iterator[tuple[Table, list[dict[str, Any]]]]:
     """What some thousand visits with a sign-in each come to."""
     every, people = range(VISITS), range(VISITS // 10)
     at = [START + 1000 * number for number in every]
-    yield schema.profiles, [{"site_id": site, "profile_id": leaf_id(n), "first_seen_at": at[n]} for n in people]
+    yield schema.profiles, [  # the last of them is one with somebody whom the lists are about
+        {
+            "site_id": site, "profile_id": leaf_id(n), "first_seen_at": at[n],
+            "merged_into": leaf_id(7) if n == len(people) - 1 else None,
+        }
+        for n in people
+    ]  # fmt: skip
     yield schema.identifiers, [
         {
             "site_id": site, "kind": "cid", "value": who(n), "profile_id": leaf_id(n), "trust": 0, "rule": "R4a",
