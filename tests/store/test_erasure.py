@@ -275,7 +275,7 @@ async def test_the_bytes_leave_every_page_although_the_file_is_not_rewritten(
             await browser.says(cid, email, city=f"{email} lives in {'x' * chance.randrange(300)}")
             await browser.tracks(title=email, extra={"long": "y" * chance.choice((10, 100, 9_000))})
             await browser.sends()
-    database._engine._checkpoint()  # type: ignore[union-attr]
+    database.checkpoint_now()
     gone = chance.sample(people, 40)
     for cid, _ in gone:
         erase(transport, stage.now + 1, cid)

@@ -309,6 +309,7 @@ async def test_a_visit_stays_as_long_as_an_interaction_about_it_is_young(
         "created_at": stage.now - DAY_MS,
         "state": "Authenticated",
         "identification": "identified",
+        "confidence": 100,
         "body": "{}",
     }
     transport.database.transact(lambda conn: conn.execute(insert(schema.interactions), told))
