@@ -25,8 +25,9 @@ VISITS_LAST_MS = 12 * 60 * 60 * 1000  # retention deletes a visit a day after it
 
 @dataclass(slots=True)
 class KnownVisit:
-    """A visit that is stored: from when on (ms on the browser's clock, or earlier), and with which leaves."""
+    """A visit that is stored: its start (ms, `since_at` on the browser's clock), and the leaves that speak in it."""
 
+    started_at: int
     since_at: int
     leaves: set[str | None]
 
@@ -69,8 +70,11 @@ class Memory:
 
     def revalidate(self, conn: Connection) -> None:
         """At the beginning of a transaction: forget everything if somebody else changed the database since."""
-        if self.mark is None or fetch_change_mark(conn) != self.mark:
+        if self.mark is None:
             self.sites.clear()
+        elif fetch_change_mark(conn) != self.mark:
+            self.sites.clear()
+            self.visits.clear()
 
     def stamp(self, conn: Connection) -> None:
         """At the end of a transaction: what is known now is true of this state."""

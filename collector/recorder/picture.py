@@ -54,6 +54,7 @@ class Picture:
     changed_devices: dict[str, Device] = field(default_factory=dict)
     spans: dict[str, VisitSpan] = field(default_factory=dict)
     speakers: list[tuple[str, str]] = field(default_factory=list)  # (visit, leaf) that may be new
+    unsaved: set[str] = field(default_factory=set)  # visits whose start is not in the database yet
     beginning: dict[str, None] = field(default_factory=dict)  # visits that may be new, or begin earlier than they did
     widened: dict[str, None] = field(default_factory=dict)  # visits that begin earlier than they did
     named: dict[str, int] = field(default_factory=dict)  # roots that may have become customers, and since when
@@ -103,7 +104,7 @@ class Picture:
         span = self.spans.get(visit_id)
         known = self.visits.get(visit_id)
         if known is None or tracked_at < known.since_at or leaf not in known.leaves:
-            self._begin_visit(visit_id, known, leaf, tracked_at)
+            self._begin_visit(visit_id, known, leaf, event)
         if span is None:
             agent = self.user_agent if known is None else ""
             times = (occurred_at, occurred_at, tracked_at, self.arrived_at)
@@ -115,15 +116,17 @@ class Picture:
             return
         self.spans[visit_id] = VisitSpan(visit_id, device_id, *times, agent)
 
-    def _begin_visit(self, visit_id: str, known: KnownVisit | None, leaf: str | None, tracked_at: int) -> None:
+    def _begin_visit(self, visit_id: str, known: KnownVisit | None, leaf: str | None, event: Event) -> None:
         if known is None:
-            known = self.visits[visit_id] = KnownVisit(tracked_at, set())
+            known = self.visits[visit_id] = KnownVisit(event.occurred_at, event.tracked_at, set())
             self.beginning[visit_id] = None
-        elif tracked_at <= known.since_at:
+            self.unsaved.add(visit_id)
+        elif event.tracked_at <= known.since_at:
             self.beginning[visit_id] = None  # in one millisecond the browser's counter says which event came first
-            if tracked_at < known.since_at:
-                known.since_at = tracked_at
+            if event.tracked_at < known.since_at:
+                known.since_at = event.tracked_at
                 self.widened[visit_id] = None
+                self.unsaved.add(visit_id)
         if leaf is not None and leaf not in known.leaves:
             self.speakers.append((visit_id, leaf))
         known.leaves.add(leaf)
@@ -156,7 +159,17 @@ class Picture:
 
     def flush_visits(self) -> None:
         """Write the spans of visits."""
-        visits.upsert_visits(self.conn, self.site.site_id, list(self.spans.values()))
+        whole, ends = [], []
+        for span in self.spans.values():
+            known = self.visits[span.visit_id]
+            if span.visit_id in self.unsaved or span.started_at < known.started_at or can_meet(self.conn):
+                known.started_at = min(known.started_at, span.started_at)
+                whole.append(span)
+            else:
+                ends.append(span)
+        visits.upsert_visits(self.conn, self.site.site_id, whole)
+        visits.prolong_visits(self.conn, self.site.site_id, ends)
         self.spans.clear()
+        self.unsaved.clear()
         visits.insert_visit_profiles(self.conn, self.site.site_id, self.speakers)
         self.speakers.clear()

@@ -72,14 +72,24 @@ def _prepare(dialect: Dialect, statement: Statement, size: int) -> _Prepared:
     return _Prepared(str(compiled), parameters, id_columns)
 
 
+def _value(parameter: _Parameter, values: Sequence[object]) -> object:
+    value = parameter.constant if parameter.place is None else values[parameter.place]
+    return id_bytes(value) if parameter.is_id and isinstance(value, str) else value
+
+
 def run(conn: Connection, statement: Statement, *values: object) -> Sequence[Row]:
     """Run `statement` with `values` in the order of its parameters; its rows, with ids as the driver returns them."""
     prepared = _prepare(conn.dialect, statement, len(values))
-    given = []
-    for place, constant, is_id in prepared.parameters:
-        value = constant if place is None else values[place]
-        given.append(id_bytes(value) if is_id and isinstance(value, str) else value)
-    return _execute(conn, prepared.text, tuple(given))
+    return _execute(conn, prepared.text, tuple(_value(parameter, values) for parameter in prepared.parameters))
+
+
+def run_many(conn: Connection, statement: Statement, rows: Sequence[Sequence[object]]) -> None:
+    """Run a statement that returns nothing for each of `rows`, on the writing connection of SQLite."""
+    if not rows:
+        return
+    prepared = _prepare(conn.dialect, statement, len(rows[0]))
+    given = [tuple(_value(parameter, values) for parameter in prepared.parameters) for values in rows]
+    execute_many(driver_of(conn), prepared.text, given)
 
 
 def fetch(conn: Connection, statement: Statement, *values: object) -> Sequence[Row]:

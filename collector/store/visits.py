@@ -26,7 +26,7 @@ from sqlalchemy import (
 from collector.domain.recognition import Moment
 from collector.domain.visit import Contact, Folded, Marker, MarkerKind, Session, State, fold_visit
 from collector.store.dialect import greater, insert_on_conflict, insert_or_ignore, lesser
-from collector.store.prepared import Slot, fetch, run, write_rows
+from collector.store.prepared import Slot, fetch, run, run_many, write_rows
 from collector.store.schema import (
     contacts,
     events,
@@ -117,6 +117,16 @@ def upsert_visits(conn: Connection, site_id: int, spans: Sequence[VisitSpan]) ->
             for span in spans
         ],
     )
+
+
+def _prolong(_site: Slot, _visit: Slot, _end: Slot) -> Update:
+    mine = (visits.c.site_id == _site, visits.c.visit_id == _visit, visits.c.last_event_at < _end)
+    return update(visits).where(*mine).values(last_event_at=_end)
+
+
+def prolong_visits(conn: Connection, site_id: int, spans: Sequence[VisitSpan]) -> None:
+    """Widen visits that are stored, and begin no later than `spans`, at their end: no index has to follow."""
+    run_many(conn, _prolong, [(site_id, span.visit_id, span.last_event_at) for span in spans])
 
 
 def _insert_user_agent(dialect: Dialect) -> Insert:
