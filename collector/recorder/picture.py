@@ -55,7 +55,8 @@ class Picture:
     spans: dict[str, VisitSpan] = field(default_factory=dict)
     speakers: list[tuple[str, str]] = field(default_factory=list)  # (visit, leaf) that may be new
     unsaved: set[str] = field(default_factory=set)  # visits whose start is not in the database yet
-    beginning: dict[str, None] = field(default_factory=dict)  # visits that may be new, or begin earlier than they did
+    # Visits that may be new, or begin earlier than they did: who speaks first, None where that is to be looked up.
+    beginning: dict[str, str | None] = field(default_factory=dict)
     widened: dict[str, None] = field(default_factory=dict)  # visits that begin earlier than they did
     named: dict[str, int] = field(default_factory=dict)  # roots that may have become customers, and since when
     newborn: set[str] = field(default_factory=set)  # profiles that this transaction made
@@ -119,12 +120,13 @@ class Picture:
     def _begin_visit(self, visit_id: str, known: KnownVisit | None, leaf: str | None, event: Event) -> None:
         if known is None:
             known = self.visits[visit_id] = KnownVisit(event.occurred_at, event.tracked_at, set())
-            self.beginning[visit_id] = None
+            self.beginning[visit_id] = leaf
             self.unsaved.add(visit_id)
         elif event.tracked_at <= known.since_at:
             self.beginning[visit_id] = None  # in one millisecond the browser's counter says which event came first
             if event.tracked_at < known.since_at:
                 known.since_at = event.tracked_at
+                self.beginning[visit_id] = leaf
                 self.widened[visit_id] = None
                 self.unsaved.add(visit_id)
         if leaf is not None and leaf not in known.leaves:

@@ -12,7 +12,7 @@ from collector.domain.recognition import DAY_MS
 from collector.domain.visit import SILENCE_MS
 from collector.recorder.picture import Picture
 from collector.store import visits
-from collector.store.assumptions import fetch_customers, settle_assumption
+from collector.store.assumptions import Begun, assume_begun, fetch_customers, settle_assumption
 
 PAGE_VIEW = ("page", "view")
 
@@ -39,21 +39,28 @@ def _find_visit(picture: Picture, event: Event, leaf: str) -> str:
 def assume_whom_visits_are_of(picture: Picture) -> None:
     """WM-Recognized, or not, for visits of which this group may have news; runs when all of it is stored."""
     conn, site_id = picture.conn, picture.site.site_id
-    in_question = _of_customers(picture) | picture.widened.keys()
-    for root, since in picture.named.items():
-        in_question |= visits.fetch_visits_after(conn, site_id, root, since)
     for visit_id in picture.widened:
         visits.fold_again(conn, site_id, visit_id)
-    for visit_id in sorted(in_question):
+    in_question = _of_customers(picture) | picture.widened.keys()
+    begun = [_begun(picture, visit_id) for visit_id in in_question if picture.beginning.get(visit_id) is not None]
+    for root, since in picture.named.items():
+        in_question |= visits.fetch_visits_after(conn, site_id, root, since)
+    for visit_id in sorted(in_question - assume_begun(conn, site_id, begun)):
         settle_assumption(conn, site_id, visit_id)
     picture.beginning.clear()
     picture.widened.clear()
     picture.named.clear()
 
 
+def _begun(picture: Picture, visit_id: str) -> Begun:
+    leaf = picture.beginning[visit_id]
+    assert leaf is not None
+    return Begun(visit_id, leaf, picture.visits[visit_id].since_at)
+
+
 def _of_customers(picture: Picture) -> set[str]:
     """Those visits that the group began in which a customer speaks, signed in or not."""
     known = {visit_id: picture.visits[visit_id].leaves - picture.newborn for visit_id in picture.beginning}
     leaves = {leaf for spoken in known.values() for leaf in spoken if leaf is not None}
-    customers = fetch_customers(picture.conn, picture.site.site_id, leaves) if leaves else set()
-    return {visit_id for visit_id, spoken in known.items() if not customers.isdisjoint(spoken)}
+    customers = fetch_customers(picture.conn, picture.site.site_id, leaves) if leaves else {}
+    return {visit_id for visit_id, spoken in known.items() if not customers.keys().isdisjoint(spoken)}

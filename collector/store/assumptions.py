@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, select
 
@@ -13,7 +13,7 @@ from collector.domain.visit import Marker, MarkerKind
 from collector.store.devices import fetch_assertions
 from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, padded
 from collector.store.profiles import fetch_cluster, fetch_root
-from collector.store.schema import events, identifiers, merges, profiles, user_identifications
+from collector.store.schema import events, identifiers, merges, profiles, user_identifications, visits
 from collector.store.visits import (
     UserIdentification,
     delete_marker,
@@ -21,9 +21,47 @@ from collector.store.visits import (
     fold_again,
     hold_visit,
     insert_user_identification,
+    insert_user_identifications,
+    save_assumptions,
 )
 
 CID: ColumnElement[str] = literal_column("'cid'")  # no parameter: a look-up by ids has no others
+
+CUSTOMERS_OF_ONE = 3  # R13: with no more of them ever, a device is not shared
+
+
+class Begun(NamedTuple):
+    """A visit that a group began: who speaks first, and when on the browser's clock."""
+
+    visit_id: str
+    leaf: str
+    since_at: int
+
+
+def assume_begun(conn: Connection, site_id: int, begun: Sequence[Begun]) -> set[str]:
+    """`settle_assumption` for many visits at once, as far as they are the plain case; returns those that are.
+
+    Nobody said in such a visit who they are, its leaf was accepted as the customer before, its device is not shared.
+    """
+    if not begun:
+        return set()
+    cids = fetch_customers(conn, site_id, {each.leaf for each in begun})
+    named = {row[:2]: row[2] for row in fetch_by_ids(conn, _own_namings, site_id, list(cids))}
+    stored = {row[0]: row[1:] for row in fetch_by_ids(conn, _starts, site_id, [each.visit_id for each in begun])}
+    devices = {device_id for device_id, *_ in stored.values() if device_id is not None}
+    crowded = {row[0] for row in fetch_by_ids(conn, _crowds, site_id, list(devices)) if row[1] > CUSTOMERS_OF_ONE}
+    assumed: list[UserIdentification] = []
+    for each in begun:
+        device_id, started_at, since_at, is_marked = stored[each.visit_id]
+        cid = cids.get(each.leaf)
+        since = None if cid is None else named.get((each.leaf, cid))
+        is_first = since_at == each.since_at and not is_marked
+        if is_first and is_assumed(started_at, since, is_shared=device_id in crowded):
+            marker = Marker(each.visit_id, MarkerKind.ASSUMPTION, 0, 0, started_at, each.leaf, cid)
+            assumed.append(UserIdentification(marker, each.visit_id, device_id, None, None))
+    insert_user_identifications(conn, site_id, assumed)
+    save_assumptions(conn, site_id, [row.marker for row in assumed])
+    return {row.marker.event_id for row in assumed}
 
 
 def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
@@ -63,7 +101,7 @@ def is_shared_device(conn: Connection, site_id: int, device_id: str, at: int, *b
 def _customers(site: Slot, *leaves: Slot) -> Select[Any]:
     held = (identifiers.c.site_id == profiles.c.site_id) & (identifiers.c.profile_id == _root(profiles))
     mine = (profiles.c.site_id == site, is_one_of(profiles.c.profile_id, leaves), identifiers.c.kind == CID)
-    return select(profiles.c.profile_id).join(identifiers, held).where(*mine)
+    return select(profiles.c.profile_id, identifiers.c.value).join(identifiers, held).where(*mine)
 
 
 def _customers_by_followers(site: Slot, *leaves: Slot) -> Select[Any]:
@@ -71,18 +109,40 @@ def _customers_by_followers(site: Slot, *leaves: Slot) -> Select[Any]:
     same = (other.c.site_id == profiles.c.site_id) & (other.c.merged_into == _root(profiles))
     held = (identifiers.c.site_id == other.c.site_id) & (identifiers.c.profile_id == other.c.profile_id)
     mine = (profiles.c.site_id == site, is_one_of(profiles.c.profile_id, leaves), identifiers.c.kind == CID)
-    return select(profiles.c.profile_id).join(other, same).join(identifiers, held).where(*mine)
+    return select(profiles.c.profile_id, identifiers.c.value).join(other, same).join(identifiers, held).where(*mine)
 
 
 def _root(table: Table) -> ColumnElement[str]:
     return func.coalesce(table.c.merged_into, table.c.profile_id)
 
 
-def fetch_customers(conn: Connection, site_id: int, leaves: Collection[str]) -> set[str]:
-    """Those of `leaves` whose person has a CID."""
-    ids = list(leaves)
-    rows = [*fetch_by_ids(conn, _customers, site_id, ids), *fetch_by_ids(conn, _customers_by_followers, site_id, ids)]
-    return {leaf for (leaf,) in rows}
+def fetch_customers(conn: Connection, site_id: int, leaves: Collection[str]) -> dict[str, str]:
+    """Those of `leaves` whose person has a CID, and the CID."""
+    found: dict[str, str] = dict(fetch_by_ids(conn, _customers, site_id, list(leaves)))
+    others = [leaf for leaf in leaves if leaf not in found]
+    return found | dict(fetch_by_ids(conn, _customers_by_followers, site_id, others))
+
+
+def _own_namings(site: Slot, *leaves: Slot) -> Select[Any]:
+    table = user_identifications
+    said = (table.c.site_id == site, is_one_of(table.c.profile_id, leaves), table.c.cid.is_not(None))
+    query = select(table.c.profile_id, table.c.cid, func.min(table.c.occurred_at)).where(*said)
+    return query.group_by(table.c.profile_id, table.c.cid)
+
+
+def _starts(site: Slot, *visit_ids: Slot) -> Select[Any]:
+    marks = user_identifications
+    is_marked = select(marks.c.event_id).where(
+        marks.c.site_id == visits.c.site_id, marks.c.visit_id == visits.c.visit_id
+    )
+    columns = (visits.c.visit_id, visits.c.device_id, visits.c.started_at, visits.c.since_at)
+    return select(*columns, is_marked.exists()).where(visits.c.site_id == site, is_one_of(visits.c.visit_id, visit_ids))
+
+
+def _crowds(site: Slot, *devices: Slot) -> Select[Any]:
+    table = user_identifications
+    said = (table.c.site_id == site, is_one_of(table.c.device_id, devices), table.c.cid.is_not(None))
+    return select(table.c.device_id, func.count(table.c.cid.distinct())).where(*said).group_by(table.c.device_id)
 
 
 def _assumption(site: Slot, visit: Slot) -> Select[Any]:

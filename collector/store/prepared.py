@@ -84,8 +84,12 @@ def run(conn: Connection, statement: Statement, *values: object) -> Sequence[Row
 
 
 def run_many(conn: Connection, statement: Statement, rows: Sequence[Sequence[object]]) -> None:
-    """Run a statement that returns nothing for each of `rows`, on the writing connection of SQLite."""
+    """Run a statement that returns nothing for each of `rows`."""
     if not rows:
+        return
+    if conn.dialect.driver != "pysqlite":
+        for values in rows:
+            run(conn, statement, *values)
         return
     prepared = _prepare(conn.dialect, statement, len(rows[0]))
     given = [tuple(_value(parameter, values) for parameter in prepared.parameters) for values in rows]

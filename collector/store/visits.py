@@ -149,12 +149,29 @@ def _insert_user_identification(dialect: Dialect) -> Insert:
 
 def insert_user_identification(conn: Connection, site_id: int, row: UserIdentification) -> None:
     """Keep an event that says who is there, or that they left."""
+    insert_user_identifications(conn, site_id, [row])
+
+
+def insert_user_identifications(conn: Connection, site_id: int, rows: Sequence[UserIdentification]) -> None:
+    """Keep several of them."""
+    write_rows(conn, _insert_user_identification, [_identification_row(site_id, row) for row in rows])
+
+
+def _identification_row(site_id: int, row: UserIdentification) -> tuple[object, ...]:
     marker = row.marker
     ids = [id_bytes(text) if text else None for text in (row.visit_id, row.device_id, row.uid)]
     says = (id_bytes(marker.profile_id), marker.identity_id, row.cid)
     times = (marker.at, marker.seq, marker.occurred_at)
     event_id = id_bytes(marker.event_id)
-    write_rows(conn, _insert_user_identification, [(site_id, event_id, marker.kind, *ids, *says, *times)])
+    return (site_id, event_id, marker.kind, *ids, *says, *times)
+
+
+def save_assumptions(conn: Connection, site_id: int, markers: Sequence[Marker]) -> None:
+    """`fold_again` for visits of which nothing is known but an assumption."""
+    for marker in markers:
+        assert marker.kind is MarkerKind.ASSUMPTION
+    rows = [(State.WM_RECOGNIZED, marker.identity_id, site_id, marker.event_id) for marker in markers]
+    run_many(conn, _set_state, rows)
 
 
 def _markers_to_read(site: Slot, visit: Slot) -> Select[Any]:
