@@ -45,7 +45,14 @@ Try this:
      export REGULARS_DATABASE_URL=sqlite:///{database}
      {regulars} profile --email ada@example.com --explain
 
-  4. `{regulars} tail` shows events as they arrive. Sign out, come back, subscribe to the newsletter, watch.
+  4. What happened, visit by visit; the second command takes an ID that the first one prints. Servers ask the History
+     API, which {collector}/reference explains:
+
+     {regulars} visits
+     {regulars} visit ID
+     curl -H "Authorization: Bearer {secret}" {collector}/backend/data/visits
+
+  5. `{regulars} tail` shows events as they arrive. Sign out, come back, subscribe to the newsletter, watch.
 
 Ctrl-C ends both. Data and logs stay in {folder}; remove it to start afresh.
 """
@@ -107,7 +114,8 @@ def run(folder: Path, running: ExitStack) -> None:
     shop_port = choose_port("DEMO_SHOP_PORT", 8081)
     collector, shop = f"http://{HOST}:{port}", f"http://{HOST}:{shop_port}"
     env = collector_settings(folder, port)
-    key = site_key(folder, shop_port, env)
+    site = keep_site(folder, shop_port, env)
+    key = site["write_key"]
 
     children = [start("collector", ["collector", "serve"], env, folder, running)]
     wait_until_up(f"{collector}/readyz", children)
@@ -119,6 +127,7 @@ def run(folder: Path, running: ExitStack) -> None:
         shop=shop,
         collector=collector,
         key=key,
+        secret=site["secret_key"],
         stub=(ROOT / "sdk_js" / "dist" / "stub.js").read_text().strip(),
         database=_shown(folder / "regulars.db"),
         folder=_shown(folder),
@@ -158,8 +167,8 @@ def collector_settings(folder: Path, port: int) -> dict[str, str]:
     }
 
 
-def site_key(folder: Path, shop_port: int, env: dict[str, str]) -> str:
-    """The write key of the shop's site: added by the first run, told its new origins when the shop's port changes."""
+def keep_site(folder: Path, shop_port: int, env: dict[str, str]) -> dict[str, str]:
+    """The shop's site with its keys: added by the first run, told its new origins when the shop's port changes."""
     kept = folder / "site.json"
     origins = [f"http://{host}:{shop_port}" for host in (HOST, "localhost")]
     if not (folder / "regulars.db").exists() or not kept.exists():
@@ -171,8 +180,7 @@ def site_key(folder: Path, shop_port: int, env: dict[str, str]) -> str:
             regulars(["site", "set", SITE, f"origins={','.join(origins)}"], folder, env)
     kept.touch(mode=0o600)  # the secret key is in it
     kept.write_text(json.dumps(site | {"origins": origins}))
-    key: str = site["write_key"]
-    return key
+    return {name: site[name] for name in ("write_key", "secret_key")}
 
 
 def regulars(arguments: list[str], folder: Path, env: dict[str, str]) -> str:

@@ -163,20 +163,22 @@ def _timeline(view: VisitView) -> Iterator[Text]:
     """Pages, and below each what happened on it."""
     yield Text("What happened", style=HEADING)
     entered = {page.event_id: page for page in view.pages}
+    width = max((len(plain(session.identity_id)) for session in view.sessions), default=0)
     on: str | None = None
     for event in view.events:
         page = entered.get(event.event_id)
         if page is not None:
             on = page.page_id
-            yield _page_line(page, view.sessions)
+            yield _page_line(page, view.sessions, width)
         elif event_name(event.category, event.action)[1] != "PageExited":
-            yield _event_line(event, view.sessions, is_on_page=on is not None and event.page_id in (on, None))
+            is_on_page = on is not None and event.page_id in (on, None)
+            yield _event_line(event, view.sessions, width, is_on_page=is_on_page)
     if not view.events:
         yield Text("  nothing that is still kept", style="dim")
 
 
-def _page_line(page: Page, sessions: list[Session]) -> Text:
-    line = _start(page.entered_at, session_at(sessions, page.moment))
+def _page_line(page: Page, sessions: list[Session], width: int) -> Text:
+    line = _start(page.entered_at, session_at(sessions, page.moment), width)
     line.append(plain(page.url or "a page"), style="bold")
     line.append(f"  {plain(page.title)}" if page.title else "", style="default")
     if page.exited_at is not None:
@@ -185,19 +187,19 @@ def _page_line(page: Page, sessions: list[Session]) -> Text:
     return line
 
 
-def _event_line(event: StoredEvent, sessions: list[Session], *, is_on_page: bool) -> Text:
+def _event_line(event: StoredEvent, sessions: list[Session], width: int, *, is_on_page: bool) -> Text:
     kind, name = event_name(event.category, event.action)
-    line = _start(event.occurred_at, session_at(sessions, event.moment)).append("  " if is_on_page else "")
+    line = _start(event.occurred_at, session_at(sessions, event.moment), width).append("  " if is_on_page else "")
     line.append(plain(name), style="cyan" if kind == "BUSINESS" else "magenta")
     if not is_on_page and event.url:
         line.append(f"  {plain(event.url)}", style="dim")
     return line
 
 
-def _start(at: int, session: Session | None) -> Text:
-    """When, and who was signed in."""
+def _start(at: int, session: Session | None, width: int) -> Text:
+    """When, and who was signed in, in a column of `width` characters that is left out where nobody was."""
     who = plain(session.identity_id) if session else ""
-    return Text(f"  {_clock(at)}  ", style="dim").append(f"{who:20}  ", style="bold")
+    return Text(f"  {_clock(at)}  ", style="dim").append(f"{who:{width}}  " if width else "", style="bold")
 
 
 def _clock(at: int) -> str:

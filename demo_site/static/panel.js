@@ -132,6 +132,7 @@ panel.hidden = false;
 open(state.open);
 toggle.addEventListener("click", () => {
   open(body.hidden);
+  panel.scrollIntoView({ block: "nearest", behavior: "instant" }); // on a phone it unfolds below the end of the page
   remember();
 });
 web_event.debug(({ kind, text, data }) => {

@@ -166,6 +166,8 @@ async def test_retry_after_is_obeyed_across_reloads(page: Page, endpoint: Endpoi
     endpoint.fail(Answer(503, {"Retry-After": "4"}))
     await open_page(page, endpoint)
     await endpoint.until(lambda: len(endpoint.requests) == 1)
+    # A page that is left before it has heard the answer sends its exit at once.
+    await page.wait_for_function("Object.keys(localStorage).some((k) => k.endsWith(':r') && +localStorage[k])")
     await page.reload()
     await page.wait_for_function(LOADED)
     await page.evaluate("(web_event.track('a', 'b'), web_event.flush(), dispatchEvent(new Event('online')))")

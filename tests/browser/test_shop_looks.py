@@ -132,6 +132,7 @@ async def test_panel_covers_nothing_on_a_phone(visitors: dict[str, tuple[str, Br
     assert panel_box is not None
     assert footer_box is not None
     assert panel_box["y"] >= footer_box["y"] + footer_box["height"] - 1
+    await expect(page.get_by_test_id("panel-uid")).to_be_in_viewport()
     await page.close()
 
 

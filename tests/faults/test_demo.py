@@ -69,6 +69,10 @@ def test_the_demo_serves_shop_and_collector_until_it_is_asked_to_stop(start: Sta
     for url in (shop, f"{collector}healthz", sdk):
         with urllib.request.urlopen(url, timeout=10) as answer:
             assert answer.status == 200
+    ((header, history),) = re.findall(r'curl -H "Authorization: (.*?)" (\S+)', text)
+    request = urllib.request.Request(history, headers={"Authorization": header})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 204, "nobody was there yet"
     demo.send_signal(signal.SIGINT)
     output, error = demo.communicate(timeout=STOP_S)
     assert (demo.returncode, output.strip(), error) == (0, "Stopped.", "")
@@ -114,7 +118,7 @@ def test_a_server_that_dies_ends_the_demo_with_its_last_words(start: Start, tmp_
     (tmp_path / "regulars.db").write_text("this is no database, and far too short to be one\n" * 40)
     ports = free_ports()
     origins = [f"http://{host}:{ports['DEMO_SHOP_PORT']}" for host in ("127.0.0.1", "localhost")]
-    (tmp_path / "site.json").write_text(json.dumps({"write_key": "x", "origins": origins}))
+    (tmp_path / "site.json").write_text(json.dumps({"write_key": "x", "secret_key": "y", "origins": origins}))
     demo = start(**ports)
     output, error = demo.communicate(timeout=STOP_S)
     assert (demo.returncode, output) == (1, "")

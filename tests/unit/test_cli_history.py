@@ -59,6 +59,14 @@ async def test_a_visit_is_told_step_by_step(stage: Stage, run: Run) -> None:
     assert [event["eventName"] for event in document["events"]][:2] == ["VisitStarted", "PageEntered"]
 
 
+async def test_steps_stand_below_each_other_however_long_the_customer_id_is(stage: Stage, run: Run) -> None:
+    browser = stage.browser()
+    await browser.tracks("product", "view", url="https://shop.example/")
+    await browser.says("9f528ceb410182ebd9d490172948f11f")
+    viewed, signed_in = run("visit", browser.visit).stdout.partition("What happened")[2].splitlines()[1:]
+    assert viewed.index("product/view") == signed_in.index("SignIn")
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
