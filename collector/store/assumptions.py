@@ -25,7 +25,8 @@ from collector.store.visits import (
     save_assumptions,
 )
 
-CID: ColumnElement[str] = literal_column("'cid'")  # no parameter: a look-up by ids has no others
+# In these words, SQLite does not begin with all customers of a site. A look-up by ids has no parameters but ids.
+IS_CID = func.lower(identifiers.c.kind) == literal_column("'cid'")
 
 CUSTOMERS_OF_ONE = 3  # R13: with no more of them ever, a device is not shared
 
@@ -41,7 +42,8 @@ class Begun(NamedTuple):
 def assume_begun(conn: Connection, site_id: int, begun: Sequence[Begun]) -> set[str]:
     """`settle_assumption` for many visits at once, as far as they are the plain case; returns those that are.
 
-    Nobody said in such a visit who they are, its leaf was accepted as the customer before, its device is not shared.
+    Nobody said in such a visit who they are, its leaf was accepted as the customer before, its device is not shared; or
+    its leaf, of whom no other profile tells anything, was accepted later.
     """
     if not begun:
         return set()
@@ -51,6 +53,7 @@ def assume_begun(conn: Connection, site_id: int, begun: Sequence[Begun]) -> set[
     devices = {device_id for device_id, *_ in stored.values() if device_id is not None}
     crowded = {row[0] for row in fetch_by_ids(conn, _crowds, site_id, list(devices)) if row[1] > CUSTOMERS_OF_ONE}
     assumed: list[UserIdentification] = []
+    named_later: list[Begun] = []
     for each in begun:
         device_id, started_at, since_at, is_marked = stored[each.visit_id]
         cid = cids.get(each.leaf)
@@ -59,9 +62,12 @@ def assume_begun(conn: Connection, site_id: int, begun: Sequence[Begun]) -> set[
         if is_first and is_assumed(started_at, since, is_shared=device_id in crowded):
             marker = Marker(each.visit_id, MarkerKind.ASSUMPTION, 0, 0, started_at, each.leaf, cid)
             assumed.append(UserIdentification(marker, each.visit_id, device_id, None, None))
+        elif is_first and since is not None:
+            named_later.append(each)
     insert_user_identifications(conn, site_id, assumed)
     save_assumptions(conn, site_id, [row.marker for row in assumed])
-    return {row.marker.event_id for row in assumed}
+    alone = {row[0] for row in fetch_by_ids(conn, _alone, site_id, list({each.leaf for each in named_later}))}
+    return {row.marker.event_id for row in assumed} | {each.visit_id for each in named_later if each.leaf in alone}
 
 
 def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
@@ -100,16 +106,19 @@ def is_shared_device(conn: Connection, site_id: int, device_id: str, at: int, *b
 
 def _customers(site: Slot, *leaves: Slot) -> Select[Any]:
     held = (identifiers.c.site_id == profiles.c.site_id) & (identifiers.c.profile_id == _root(profiles))
-    mine = (profiles.c.site_id == site, is_one_of(profiles.c.profile_id, leaves), identifiers.c.kind == CID)
+    mine = (profiles.c.site_id == site, is_one_of(profiles.c.profile_id, leaves), IS_CID)
     return select(profiles.c.profile_id, identifiers.c.value).join(identifiers, held).where(*mine)
 
 
 def _customers_by_followers(site: Slot, *leaves: Slot) -> Select[Any]:
     other = profiles.alias("other")  # of the same person: a CID is held by the leaf that said it
-    same = (other.c.site_id == profiles.c.site_id) & (other.c.merged_into == _root(profiles))
-    held = (identifiers.c.site_id == other.c.site_id) & (identifiers.c.profile_id == other.c.profile_id)
-    mine = (profiles.c.site_id == site, is_one_of(profiles.c.profile_id, leaves), identifiers.c.kind == CID)
-    return select(profiles.c.profile_id, identifiers.c.value).join(other, same).join(identifiers, held).where(*mine)
+    same = (other.c.site_id == profiles.c.site_id, other.c.merged_into == _root(profiles))
+    followers = select(other.c.profile_id).where(*same).correlate(profiles)
+    held = (identifiers.c.site_id == profiles.c.site_id, identifiers.c.profile_id.in_(followers), IS_CID)
+    cid = select(func.min(identifiers.c.value)).where(*held).correlate(profiles).scalar_subquery()
+    return select(profiles.c.profile_id, cid).where(
+        profiles.c.site_id == site, is_one_of(profiles.c.profile_id, leaves)
+    )
 
 
 def _root(table: Table) -> ColumnElement[str]:
@@ -120,7 +129,8 @@ def fetch_customers(conn: Connection, site_id: int, leaves: Collection[str]) -> 
     """Those of `leaves` whose person has a CID, and the CID."""
     found: dict[str, str] = dict(fetch_by_ids(conn, _customers, site_id, list(leaves)))
     others = [leaf for leaf in leaves if leaf not in found]
-    return found | dict(fetch_by_ids(conn, _customers_by_followers, site_id, others))
+    rows = fetch_by_ids(conn, _customers_by_followers, site_id, others)
+    return found | {leaf: cid for leaf, cid in rows if cid is not None}
 
 
 def _own_namings(site: Slot, *leaves: Slot) -> Select[Any]:
@@ -128,6 +138,13 @@ def _own_namings(site: Slot, *leaves: Slot) -> Select[Any]:
     said = (table.c.site_id == site, is_one_of(table.c.profile_id, leaves), table.c.cid.is_not(None))
     query = select(table.c.profile_id, table.c.cid, func.min(table.c.occurred_at)).where(*said)
     return query.group_by(table.c.profile_id, table.c.cid)
+
+
+def _alone(site: Slot, *leaves: Slot) -> Select[Any]:
+    other = profiles.alias("other")
+    same = (other.c.site_id == profiles.c.site_id, other.c.merged_into == profiles.c.profile_id)
+    mine = (profiles.c.site_id == site, is_one_of(profiles.c.profile_id, leaves), profiles.c.merged_into.is_(None))
+    return select(profiles.c.profile_id).where(*mine, ~select(other.c.profile_id).where(*same).exists())
 
 
 def _starts(site: Slot, *visit_ids: Slot) -> Select[Any]:
@@ -156,7 +173,7 @@ def _fetch_assumption(conn: Connection, site_id: int, visit_id: str) -> str | No
 
 
 def _held(site: Slot, *leaves: Slot) -> Select[Any]:
-    held = (identifiers.c.site_id == site, is_one_of(identifiers.c.profile_id, leaves), identifiers.c.kind == CID)
+    held = (identifiers.c.site_id == site, is_one_of(identifiers.c.profile_id, leaves), IS_CID)
     return select(identifiers.c.value, identifiers.c.assigned_at, identifiers.c.profile_id).where(*held)
 
 
