@@ -14,17 +14,17 @@ const NAMES = [..."etrnaioslducfhpgmywvbkxjqzETRNAIOSLDUCFHPGMYWVBKXJQZ$_"];
  * the smallest after gzip -9, and `ordered`, which differs from it in the names of variables alone; and with `found`, the
  * choice that was made, which may be given next time instead of looking for it.
  */
-export function pack(code, found) {
+export function pack(code, found, attempts = ATTEMPTS) {
   const { ast, bindings, globals } = scopesOf(code);
   const { head, movable, tail } = partsOf(code, ast, bindings);
   const write = (names, order) => textOf(head, order.map((place) => movable[place]), tail, names);
-  const { names, order } = found ?? search(bindings, globals, movable.length, write);
+  const { names, order } = found ?? search(bindings, globals, movable.length, write, attempts);
   const given = bindings.map(({ name }) => name);
   return { ordered: write(given, order), best: write(names, order), found: { names, order } };
 }
 
 /** The names, by variable, and the order of the parts that together make the smallest text. */
-function search(bindings, globals, parts, write, attempts = ATTEMPTS) {
+function search(bindings, globals, parts, write, attempts) {
   const neighbours = bindings.map((one) => bindings.flatMap((other, index) => (clash(one, other) ? [index] : [])));
   const free = NAMES.filter((name) => !globals.has(name));
   const draw = numbers();

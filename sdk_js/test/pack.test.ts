@@ -18,7 +18,7 @@ const run = (code: string): unknown => {
 };
 
 test("variables that hide others, patterns, defaults and shorthand properties keep their meaning", () => {
-  const { ordered, best } = pack(SCRIPT, 3_000);
+  const { ordered, best } = pack(SCRIPT, undefined, 3_000);
   assert.notEqual(best, SCRIPT);
   assert.deepEqual(run(ordered), run(SCRIPT));
   assert.deepEqual(run(best), run(SCRIPT));
