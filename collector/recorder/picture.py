@@ -108,14 +108,17 @@ class Picture:
             self._begin_visit(visit_id, known, leaf, event)
         if span is None:
             agent = self.user_agent if known is None else ""
-            times = (occurred_at, occurred_at, tracked_at, self.arrived_at)
-        elif not span.started_at <= occurred_at <= span.last_event_at or tracked_at < span.since_at:
-            start, end = min(span.started_at, occurred_at), max(span.last_event_at, occurred_at)
-            times = (start, end, min(span.since_at, tracked_at), span.arrived_at)
-            device_id, agent = span.device_id or device_id, span.user_agent
-        else:
+            self.spans[visit_id] = VisitSpan(
+                visit_id, device_id, occurred_at, occurred_at, tracked_at, self.arrived_at, agent
+            )
             return
-        self.spans[visit_id] = VisitSpan(visit_id, device_id, *times, agent)
+        if occurred_at > span.last_event_at:
+            span.last_event_at = occurred_at
+        elif occurred_at < span.started_at:
+            span.started_at = occurred_at
+        span.since_at = min(span.since_at, tracked_at)
+        if span.device_id is None:
+            span.device_id = device_id
 
     def _begin_visit(self, visit_id: str, known: KnownVisit | None, leaf: str | None, event: Event) -> None:
         if known is None:

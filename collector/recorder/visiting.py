@@ -41,11 +41,15 @@ def assume_whom_visits_are_of(picture: Picture) -> None:
     conn, site_id = picture.conn, picture.site.site_id
     for visit_id in picture.widened:
         visits.fold_again(conn, site_id, visit_id)
-    in_question = _of_customers(picture) | picture.widened.keys()
+    customers = _fetch_customers(picture)
+    in_question = {
+        visit_id for visit_id in picture.beginning if not customers.keys().isdisjoint(picture.visits[visit_id].leaves)
+    }
+    in_question |= picture.widened.keys()
     begun = [_begun(picture, visit_id) for visit_id in in_question if picture.beginning.get(visit_id) is not None]
     for root, since in picture.named.items():
         in_question |= visits.fetch_visits_after(conn, site_id, root, since)
-    for visit_id in sorted(in_question - assume_begun(conn, site_id, begun)):
+    for visit_id in sorted(in_question - assume_begun(conn, site_id, begun, customers)):
         settle_assumption(conn, site_id, visit_id)
     picture.beginning.clear()
     picture.widened.clear()
@@ -58,9 +62,8 @@ def _begun(picture: Picture, visit_id: str) -> Begun:
     return Begun(visit_id, leaf, picture.visits[visit_id].since_at)
 
 
-def _of_customers(picture: Picture) -> set[str]:
-    """Those visits that the group began in which a customer speaks, signed in or not."""
-    known = {visit_id: picture.visits[visit_id].leaves - picture.newborn for visit_id in picture.beginning}
-    leaves = {leaf for spoken in known.values() for leaf in spoken if leaf is not None}
-    customers = fetch_customers(picture.conn, picture.site.site_id, leaves) if leaves else {}
-    return {visit_id for visit_id, spoken in known.items() if not customers.keys().isdisjoint(spoken)}
+def _fetch_customers(picture: Picture) -> dict[str, str]:
+    """Who of those that speak in visits which the group began is a customer, signed in or not, and their CIDs."""
+    spoken = {leaf for visit_id in picture.beginning for leaf in picture.visits[visit_id].leaves if leaf is not None}
+    spoken -= picture.newborn
+    return fetch_customers(picture.conn, picture.site.site_id, spoken) if spoken else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, select
@@ -39,30 +39,30 @@ class Begun(NamedTuple):
     since_at: int
 
 
-def assume_begun(conn: Connection, site_id: int, begun: Sequence[Begun]) -> set[str]:
+def assume_begun(conn: Connection, site_id: int, begun: Sequence[Begun], cids: Mapping[str, str]) -> set[str]:
     """`settle_assumption` for many visits at once, as far as they are the plain case; returns those that are.
 
     Nobody said in such a visit who they are, its leaf was accepted as the customer before, its device is not shared; or
-    its leaf, of whom no other profile tells anything, was accepted later.
+    its leaf, of whom no other profile tells anything, was accepted no sooner than in it, and so nobody is assumed.
+    `cids` are those of the leaves that have one.
     """
     if not begun:
         return set()
-    cids = fetch_customers(conn, site_id, {each.leaf for each in begun})
-    named = {row[:2]: row[2] for row in fetch_by_ids(conn, _own_namings, site_id, list(cids))}
+    named = {row[:2]: row[2] for row in fetch_by_ids(conn, _own_namings, site_id, list({each.leaf for each in begun}))}
     stored = {row[0]: row[1:] for row in fetch_by_ids(conn, _starts, site_id, [each.visit_id for each in begun])}
     devices = {device_id for device_id, *_ in stored.values() if device_id is not None}
     crowded = {row[0] for row in fetch_by_ids(conn, _crowds, site_id, list(devices)) if row[1] > CUSTOMERS_OF_ONE}
     assumed: list[UserIdentification] = []
     named_later: list[Begun] = []
     for each in begun:
-        device_id, started_at, since_at, is_marked = stored[each.visit_id]
+        device_id, started_at, since_at, is_marked, is_old = stored[each.visit_id]
         cid = cids.get(each.leaf)
         since = None if cid is None else named.get((each.leaf, cid))
-        is_first = since_at == each.since_at and not is_marked
-        if is_first and is_assumed(started_at, since, is_shared=device_id in crowded):
+        is_first = since_at == each.since_at
+        if is_first and not is_marked and is_assumed(started_at, since, is_shared=device_id in crowded):
             marker = Marker(each.visit_id, MarkerKind.ASSUMPTION, 0, 0, started_at, each.leaf, cid)
             assumed.append(UserIdentification(marker, each.visit_id, device_id, None, None))
-        elif is_first and since is not None:
+        elif is_first and not is_old and since is not None and since >= started_at:
             named_later.append(each)
     insert_user_identifications(conn, site_id, assumed)
     save_assumptions(conn, site_id, [row.marker for row in assumed])
@@ -96,6 +96,14 @@ def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
         marker = Marker(visit_id, MarkerKind.ASSUMPTION, 0, 0, started_at, leaf, wanted)
         insert_user_identification(conn, site_id, UserIdentification(marker, visit_id, device_id, None, None))
     fold_again(conn, site_id, visit_id)
+
+
+def withdraw_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
+    """After a merge was undone: settle a visit again that is assumed of a customer who did not speak first in it."""
+    assumed = _fetch_assumption(conn, site_id, visit_id)
+    begun = None if assumed is None else fetch_beginning(conn, site_id, visit_id)
+    if begun is not None and _fetch_customer(conn, site_id, begun[0])[0] != assumed:
+        settle_assumption(conn, site_id, visit_id)
 
 
 def is_shared_device(conn: Connection, site_id: int, device_id: str, at: int, *being_made: tuple[int, str]) -> bool:
@@ -153,7 +161,10 @@ def _starts(site: Slot, *visit_ids: Slot) -> Select[Any]:
         marks.c.site_id == visits.c.site_id, marks.c.visit_id == visits.c.visit_id
     )
     columns = (visits.c.visit_id, visits.c.device_id, visits.c.started_at, visits.c.since_at)
-    return select(*columns, is_marked.exists()).where(visits.c.site_id == site, is_one_of(visits.c.visit_id, visit_ids))
+    is_old = is_marked.where(marks.c.event_id == visits.c.visit_id)  # somebody was assumed already
+    return select(*columns, is_marked.exists(), is_old.exists()).where(
+        visits.c.site_id == site, is_one_of(visits.c.visit_id, visit_ids)
+    )
 
 
 def _crowds(site: Slot, *devices: Slot) -> Select[Any]:

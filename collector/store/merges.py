@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, select, update
 from collector.domain.event import Trust
 from collector.domain.explain import JournalledMerge, KeptApart
 from collector.domain.unmerge import MergeCase, Refused, Unmerge, decide_unmerge
-from collector.store.assumptions import settle_assumption
+from collector.store.assumptions import withdraw_assumption
 from collector.store.identifiers import (
     fetch_held,
     fetch_identifier,
@@ -65,7 +65,7 @@ def reverse_merge(
     conn.execute(update(merges).where(merges.c.merge_id == merge_id).values(reversed_at=now))
     for root in {root for leaf in case.leaves if (root := fetch_root(conn, site_id, leaf))}:
         for visit_id in fetch_visits_after(conn, site_id, root, -1):
-            settle_assumption(conn, site_id, visit_id)
+            withdraw_assumption(conn, site_id, visit_id)
     return decision
 
 

@@ -41,7 +41,7 @@ from collector.store.schema import (
 )
 
 
-class VisitSpan(Struct, frozen=True, gc=False):
+class VisitSpan(Struct, gc=False):
     """What the events of one group say about one visit: when they occurred and when the first of them came, ms.
 
     `since_at` is when the first of them was tracked, on the browser's clock. `user_agent` is "" where it is unknown, or
