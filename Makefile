@@ -53,7 +53,7 @@ types:
 	$(BIN)/mypy
 
 unit:
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q --numprocesses=auto tests/unit
 
 format: $(MADE)/dev  ## rewrite the Python files as `make check` wants them
 	$(BIN)/ruff check --fix-only .
@@ -70,7 +70,7 @@ bench-quick: $(MADE)/dev $(SDK) system  ## measure in four minutes
 	$(BIN)/python -m benchmarks --quick
 
 soak: $(MADE)/dev $(SDK) system  ## the long tests
-	REGULARS_SOAK=1 $(BIN)/pytest -m soak $(ARGS)
+	REGULARS_SOAK=1 $(BIN)/pytest -m soak -o faulthandler_timeout=0 $(ARGS)
 
 wheel: $(MADE)/run $(SDK)  ## build dist/regulars-*.whl, with the SDK in it
 	rm -f dist/regulars-*.whl

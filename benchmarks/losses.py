@@ -11,11 +11,12 @@ import orjson
 from playwright.async_api import Page, Playwright, async_playwright
 
 from benchmarks.bench import Bench
-from benchmarks.pages import launch, launch_with_profile, serving_line, serving_pages
+from benchmarks.pages import serving_line, serving_pages
 from benchmarks.sdk import wait_for
 from benchmarks.server import Installation, Server, free_port, install
 from benchmarks.stored import fetch_events
 from benchmarks.targets import Result
+from tests.browsers import launch, launch_with_profile
 
 EVENTS = 10
 ONE_WAY_S = 0.2

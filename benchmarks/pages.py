@@ -3,44 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from aiohttp import web
-from playwright.async_api import Browser, BrowserContext, Playwright
 
 from benchmarks.server import ROOT, free_port
 
 STUB = ROOT / "sdk_js" / "dist" / "stub.js"
-CHROMIUM = os.environ.get("REGULARS_CHROMIUM", "/usr/bin/chromium")
-FIREFOX = os.environ.get("REGULARS_FIREFOX", "/usr/bin/firefox-esr")
-CHROMIUM_ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-async def launch(playwright: Playwright, name: str) -> Browser:
-    """Start an installed browser."""
-    if name == "firefox":
-        return await playwright.firefox.launch(channel="moz-firefox", executable_path=FIREFOX)
-    return await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
-
-
-async def launch_with_profile(playwright: Playwright, name: str, profile: Path) -> BrowserContext:
-    """Start an installed browser that keeps what it stores in `profile`."""
-    if name == "firefox":
-        return await playwright.firefox.launch_persistent_context(
-            profile, channel="moz-firefox", executable_path=FIREFOX
-        )
-    return await playwright.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=CHROMIUM_ARGS)
 
 
 @asynccontextmanager

@@ -16,8 +16,8 @@ from statistics import median
 from rich.table import Table
 
 from benchmarks.bench import Bench
-from benchmarks.pages import CHROMIUM, FIREFOX
 from benchmarks.targets import TARGETS, Result
+from tests.browsers import CHROMIUM, FIREFOX
 
 PACKAGES = ("aiohttp", "uvloop", "orjson", "sqlalchemy", "aiosqlite", "asyncpg", "msgspec", "playwright")
 COLOURS = {"aim": "green", "floor": "yellow", "missed": "red"}

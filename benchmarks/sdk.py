@@ -9,10 +9,11 @@ from collections.abc import Callable
 from playwright.async_api import Browser, async_playwright
 
 from benchmarks.bench import Bench
-from benchmarks.pages import launch, serving_line, serving_pages
+from benchmarks.pages import serving_line, serving_pages
 from benchmarks.server import ROOT, free_port, install
 from benchmarks.stored import last_row
 from benchmarks.targets import Result
+from tests.browsers import launch
 
 SDK = ROOT / "sdk_js" / "dist" / "sdk.js"
 WATCH_MS = 2_500  # the SDK gathers events for a second, sends them and reads the answer

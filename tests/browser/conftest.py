@@ -6,30 +6,16 @@ Browsers live as long as the session, so every test of this folder runs in the s
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
-from recording_endpoint import Endpoint, running_endpoint
-from whole import grounds, open_town, town  # noqa: F401 - fixtures of the tests with the real collector
 
-CHROMIUM = os.environ.get("REGULARS_CHROMIUM", "/usr/bin/chromium")
-FIREFOX = os.environ.get("REGULARS_FIREFOX", "/usr/bin/firefox-esr")
-# Names that lead to this machine, for pages whose host is not one that browsers trust without https.
-LOCAL_NAMES = "shop.test,www.shop.test,a.b.shop.test,other.test,pay.bank.test"
-CHROMIUM_ARGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from tests.browser.recording_endpoint import Endpoint, running_endpoint
+from tests.browser.whole import grounds, open_town, town  # noqa: F401 - fixtures of the tests with the real collector
+from tests.browsers import launch
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -45,19 +31,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == here and isinstance(item, pytest.Function):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-
-
-async def launch(playwright: Playwright, browser_name: str) -> Browser:
-    """Starts one of the installed browsers."""
-    if browser_name == "firefox":
-        return await playwright.firefox.launch(
-            channel="moz-firefox",
-            executable_path=FIREFOX,
-            firefox_user_prefs={"network.dns.localDomains": LOCAL_NAMES},
-        )
-    return await playwright.chromium.launch(
-        executable_path=CHROMIUM, args=[*CHROMIUM_ARGS, "--host-resolver-rules=MAP *.test 127.0.0.1"]
-    )
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

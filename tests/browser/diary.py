@@ -10,7 +10,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
 from playwright.async_api import BrowserContext, Page
-from whole import sdk_is_there
+
+from tests.browser.whole import sdk_is_there
 
 SIGN_INS = ("user/sign_up", "user/sign_in", "user/identify")
 LATER = "Date.now = ((now) => () => now.call(Date) + %d)(Date.now)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recording_endpoint import DIST, SITE, Endpoint
+from tests.browser.recording_endpoint import DIST, SITE, Endpoint
 
 # Errors that the page itself would see. (Drivers mix them with the browser's own warnings.)
 WATCH_ERRORS = """window.errors = [];

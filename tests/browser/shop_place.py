@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 from playwright.async_api import Page, expect
-from recording_endpoint import SITE, Endpoint, Event, running_endpoint
 
 from demo_site.app import create_shop
 from demo_site.settings import Consent, ShopSettings, read_stub
+from tests.browser.recording_endpoint import SITE, Endpoint, Event, running_endpoint
 
 
 @dataclass(frozen=True, slots=True)

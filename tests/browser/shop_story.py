@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from diary import Diary, Entry
 from playwright.async_api import BrowserContext
-from test_shop_people import ADA, GRACE, cid_of, cookie
-from whole import Json, Town
+
+from tests.browser.diary import Diary, Entry
+from tests.browser.test_shop_people import ADA, GRACE, cid_of, cookie
+from tests.browser.whole import Json, Town
 
 HOUR_MS = 3_600_000
 ADA_ID, GRACE_ID = cid_of(ADA), cid_of(GRACE)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ground import Plan
 from playwright.async_api import Page, Request
-from shop_place import sign_up
-from whole import OpenTown, Town
+
+from tests.browser.ground import Plan
+from tests.browser.shop_place import sign_up
+from tests.browser.whole import OpenTown, Town
 
 SAME_ORIGIN = Plan(path="/track", is_one_origin=True, settings=(("REGULARS_TRUSTED_PROXIES", "127.0.0.1"),))
 SUB_DOMAIN = Plan(shop_host="shop.regulars.localhost", collector_host="collect.regulars.localhost")

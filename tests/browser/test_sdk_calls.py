@@ -7,8 +7,9 @@ import json
 import re
 
 from playwright.async_api import Page
-from recording_endpoint import Endpoint
-from sdk_pages import WATCH_ERRORS, add_page, html, stub, tag
+
+from tests.browser.recording_endpoint import Endpoint
+from tests.browser.sdk_pages import WATCH_ERRORS, add_page, html, stub, tag
 
 BROWSERS = ("chromium", "firefox")
 LOADED = "window.web_event && web_event.version"

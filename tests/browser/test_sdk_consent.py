@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from playwright.async_api import BrowserContext, Page
-from recording_endpoint import Endpoint
-from sdk_pages import add_page
+
+from tests.browser.recording_endpoint import Endpoint
+from tests.browser.sdk_pages import add_page
 
 BROWSERS = ("chromium", "firefox")
 LOADED = "web_event.version"

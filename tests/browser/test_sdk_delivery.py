@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import CHROMIUM, CHROMIUM_ARGS, FIREFOX
 from playwright.async_api import Browser, BrowserContext, Error, Page, Playwright
-from recording_endpoint import Answer, Endpoint
-from sdk_pages import add_page
+
+from tests.browser.recording_endpoint import Answer, Endpoint
+from tests.browser.sdk_pages import add_page
+from tests.browsers import launch_with_profile
 
 BROWSERS = ("chromium", "firefox")
 LOADED = "window.web_event && web_event.version"
@@ -96,19 +97,10 @@ async def test_outage_loses_nothing_and_ends_by_itself(page: Page, endpoint: End
     assert numbers(endpoint) == list(range(10))
 
 
-async def restartable(playwright: Playwright, browser_name: str, profile: Path) -> BrowserContext:
-    """A browser whose profile outlives it."""
-    if browser_name == "firefox":
-        return await playwright.firefox.launch_persistent_context(
-            profile, channel="moz-firefox", executable_path=FIREFOX
-        )
-    return await playwright.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=CHROMIUM_ARGS)
-
-
 async def test_browser_restarted_during_the_outage(
     playwright: Playwright, browser_name: str, tmp_path: Path, endpoint: Endpoint
 ) -> None:
-    context = await restartable(playwright, browser_name, tmp_path)
+    context = await launch_with_profile(playwright, browser_name, tmp_path)
     page = await context.new_page()
     await open_page(page, endpoint)
     await page.evaluate("web_event.flush()")
@@ -117,7 +109,7 @@ async def test_browser_restarted_during_the_outage(
     await page.evaluate("web_event.flush()")
     await context.close()
     endpoint.recover()
-    context = await restartable(playwright, browser_name, tmp_path)
+    context = await launch_with_profile(playwright, browser_name, tmp_path)
     await open_page(await context.new_page(), endpoint)
     await endpoint.until(lambda: len(numbers(endpoint)) == 10)
     await context.close()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from playwright.async_api import BrowserContext, Page, Route
-from recording_endpoint import Endpoint
-from sdk_pages import WATCH_ERRORS, add_page
+
+from tests.browser.recording_endpoint import Endpoint
+from tests.browser.sdk_pages import WATCH_ERRORS, add_page
 
 BROWSERS = ("chromium", "firefox")
 LOADED = "window.web_event && web_event.version"

@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
-import os
 import random
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from ground import Plan
-from playwright.async_api import BrowserContext, Error, Page, Playwright
-from whole import COLLECT, OpenTown, Stored, Town, sdk_is_there, sdk_waits
+from playwright.async_api import Error, Page, Playwright
 
-CHROMIUM = os.environ.get("REGULARS_CHROMIUM", "/usr/bin/chromium")
-CHROMIUM_ARGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
+from tests.browser.ground import Plan
+from tests.browser.whole import COLLECT, OpenTown, Stored, Town, sdk_is_there, sdk_waits
+from tests.browsers import launch_with_profile
+
 RETRY_S = 60.0  # the third or fourth attempt may be half a minute away
 
 
@@ -95,26 +93,16 @@ async def test_collector_killed_again_and_again_loses_and_doubles_nothing(fragil
     assert [event.body["extra"]["n"] for event in marks(fragile_town) if event.body["extra"]["tab"]] == [0, 1, 2]
 
 
-@contextlib.asynccontextmanager
-async def running_browser(playwright: Playwright, folder: Path) -> AsyncIterator[BrowserContext]:
-    """A browser with a profile on disk."""
-    context = await playwright.chromium.launch_persistent_context(
-        folder, executable_path=CHROMIUM, args=list(CHROMIUM_ARGS)
-    )
-    yield context
-    await context.close()
-
-
 async def test_browser_restarted_while_the_collector_is_down_still_brings_everything(
     fragile_town: Town, playwright: Playwright, tmp_path: Path
 ) -> None:
-    async with running_browser(playwright, tmp_path / "profile") as context:
+    async with await launch_with_profile(playwright, "chromium", tmp_path / "profile") as context:
         page = await enter(fragile_town, await context.new_page())
         await fragile_town.arrived(page, "product/view")
         fragile_town.kill()
         await mark(page, 10)
     await fragile_town.restart()
-    async with running_browser(playwright, tmp_path / "profile") as context:
+    async with await launch_with_profile(playwright, "chromium", tmp_path / "profile") as context:
         page = await enter(fragile_town, await context.new_page())
         await once_and_in_order(fragile_town, 10, "", seconds=RETRY_S)
         before, after = await fragile_town.arrived(page, "product/view", 2)

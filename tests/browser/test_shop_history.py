@@ -5,9 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from diary import Diary, Entry, pages_of
-from ground import Plan
-from shop_story import (
+
+from collector import app
+from tests.browser.diary import Diary, Entry, pages_of
+from tests.browser.ground import Plan
+from tests.browser.shop_story import (
     ADA_ID,
     BACKEND,
     GRACE_ID,
@@ -22,10 +24,8 @@ from shop_story import (
     stands,
     stored,
 )
-from test_shop_people import ADA, GRACE, cookie
-from whole import Json, OpenTown
-
-from collector import app
+from tests.browser.test_shop_people import ADA, GRACE, cookie
+from tests.browser.whole import Json, OpenTown
 
 
 @pytest.fixture

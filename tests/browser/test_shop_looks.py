@@ -9,11 +9,11 @@ import pytest_asyncio
 from aiohttp import web
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Browser, BrowserContext, Page, expect
-from recording_endpoint import SITE
-from shop_place import open_place, order, put_into_basket, serving, sign_up
 
 from demo_site.app import create_shop
 from demo_site.settings import ShopSettings, read_stub
+from tests.browser.recording_endpoint import SITE
+from tests.browser.shop_place import open_place, order, put_into_basket, serving, sign_up
 
 PHONE, DESKTOP = 390, 1280
 EVERYBODY = {

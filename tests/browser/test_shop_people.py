@@ -7,8 +7,9 @@ import hashlib
 
 import pytest
 from playwright.async_api import Page, Route, expect
-from shop_place import put_into_basket, sign_up
-from whole import COLLECT, Stored, Town
+
+from tests.browser.shop_place import put_into_basket, sign_up
+from tests.browser.whole import COLLECT, Stored, Town
 
 SCRIPT, DEVICE, CONTACT = "_regulars", "GlobalVisit", "CurrentContact"
 ADA, GRACE = "ada@example.com", "grace@example.com"

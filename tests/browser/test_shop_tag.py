@@ -8,13 +8,13 @@ import time
 
 import pytest
 import pytest_asyncio
-from ground import Plan
 from playwright.async_api import Page, Route
-from shop_place import order, put_into_basket, sign_up
-from whole import SDK, OpenTown, Town, eventually, sdk_is_there, sdk_waits
 
 from demo_site import security
 from demo_site.security import content_security_policy
+from tests.browser.ground import Plan
+from tests.browser.shop_place import order, put_into_basket, sign_up
+from tests.browser.whole import SDK, OpenTown, Town, eventually, sdk_is_there, sdk_waits
 
 ADA = "ada@example.com"
 SIGN_IN = """(email) => web_event.track("user", "sign_in", {

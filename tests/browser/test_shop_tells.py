@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 from playwright.async_api import Page, expect
-from shop_place import Place, open_place, order, put_into_basket, sign_up
+
+from tests.browser.shop_place import Place, open_place, order, put_into_basket, sign_up
 
 
 @pytest_asyncio.fixture(loop_scope="session")

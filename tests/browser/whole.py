@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
-from ground import Ground, Plan, open_collector, open_shop, prepare
 from playwright.async_api import Browser, BrowserContext, Page
 
+from tests.browser.ground import Ground, Plan, open_collector, open_shop, prepare
 from tests.faults.server import Collector, Keys
 
 PATIENCE_S = 20.0
