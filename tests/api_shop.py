@@ -100,4 +100,4 @@ async def open_shop(
     database.transact(insert_site, shop, 0)
     database.transact(insert_key, full_key(1, SECRET))
     client = await aiohttp_client(create_app(Config(database_url=url, **(config or {}))), cookie_jar=DummyCookieJar())
-    return Shop(client, database, shop, Stage(HttpTransport(client, database, 1, shop.write_key, SECRET)))
+    return Shop(client, database, shop, Stage(HttpTransport(client, shop.write_key, SECRET)))

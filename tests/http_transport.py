@@ -13,20 +13,16 @@ import orjson
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 
-from collector.store import visits
-from collector.store.database import Database
 from tests.stage import Answer, Letter, Undone, View
 
 ORIGIN = "https://shop.example"
 
 
 class HttpTransport:
-    """One site of a running collector. `database` is only looked at for what no endpoint tells yet: visits."""
+    """One site of a running collector."""
 
-    def __init__(self, client: TestClient[Any, Any], database: Database, site_id: int, write_key: str, secret: str):
+    def __init__(self, client: TestClient[Any, Any], write_key: str, secret: str):
         self.client = client
-        self.database = database
-        self.site_id = site_id
         self.write_key = write_key
         self.authorization = {"Authorization": f"Bearer {secret}"}
 
@@ -142,10 +138,11 @@ class HttpTransport:
         return str((await response.json())["profile_id"])
 
     async def look_at_visit(self, visit_id: str) -> tuple[str, list[tuple[str, bool]]]:
-        found = await self.database.read(visits.fetch_visit, self.site_id, visit_id)
-        assert found is not None, "no such visit"
-        state, sessions = found
-        return state.value, [(session.identity_id, session.ended_at is None) for session in sessions]
+        wanted = {"include_sessions": "true", "include_sessions_detail": "true"}
+        response = await self.client.get(f"/server/data/visits/{visit_id}", params=wanted, headers=self.authorization)
+        assert response.status == 200, "no such visit"
+        visit = await response.json()
+        return visit["state"], [(session["identityId"], session["endDate"] == 0) for session in visit["sessions"]]
 
     async def erase(self, profile_id: str, at: int) -> None:
         response = await self.client.delete(f"/api/v1/profiles/{profile_id}", headers=self.authorization)

@@ -20,11 +20,13 @@ from collector.domain.explain import (
 from collector.domain.site import Site, SiteSettings
 from collector.domain.traits import fold_traits
 from collector.domain.unmerge import Unmerge, unmerge_document
+from collector.domain.visit import Session
 from collector.recorder.group import record_group
 from collector.recorder.memory import Memory
-from collector.store import devices, events, identifiers, profiles, schema, traits, visits
+from collector.store import devices, events, identifiers, profiles, schema, traits
 from collector.store.database import Database
 from collector.store.erasure import Erasures
+from collector.store.history import fetch_sessions_in, fetch_visit
 from collector.store.merges import fetch_apart, lift_apart, reverse_merge
 from collector.store.people import erase_profile, fetch_explanation, fetch_journal, fetch_timeline
 from collector.store.sites import insert_site
@@ -116,10 +118,8 @@ class StoreTransport:
         return root
 
     async def look_at_visit(self, visit_id: str) -> tuple[str, list[tuple[str, bool]]]:
-        found = self.database.read_now(visits.fetch_visit, self.site.site_id, visit_id)
-        assert found is not None, "no such visit"
-        state, sessions = found
-        return state.value, [(session.identity_id, session.ended_at is None) for session in sessions]
+        state, sessions = self.database.read_now(read_visit, self.site.site_id, visit_id)
+        return state, [(session.identity_id, session.is_open) for session in sessions]
 
     async def erase(self, profile_id: str, at: int) -> None:
         self.database.transact(erase_profile, self.site.site_id, profile_id, self.erasures, at)
@@ -149,6 +149,13 @@ class StoreTransport:
     def forge_contact(self, profile_id: str) -> str:
         """The web lets no unsigned cookie through; what can come through is a name that nobody has (any more)."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, profile_id))
+
+
+def read_visit(conn: Connection, site_id: int, visit_id: str) -> tuple[str, list[Session]]:
+    """The state of a visit, and its sessions in order."""
+    visit = fetch_visit(conn, site_id, visit_id)
+    assert visit is not None, "no such visit"
+    return visit.state.value, fetch_sessions_in(conn, site_id, [visit_id])[visit_id]
 
 
 def read_whole(conn: Connection, site_id: int, profile_id: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from collector.store.events import fetch_events_of
 from collector.store.history import is_in_visit, older
 from collector.store.prepared import Slot, fetch_by_ids, is_one_of
 from collector.store.schema import SYSTEM_CATEGORIES, events, visits
+from collector.store.walk import walk
 
 Key = tuple[int, int]  # (occurred_at, row_id) of the last item already shown
 CHUNK = 1000
@@ -161,22 +162,21 @@ def fetch_system_events(
 
     At most `EXAMINED` rows are looked at: where few of them are of visitors, a page has fewer than `limit`.
     """
-    found: list[StoredEvent] = []
-    key, examined = before, 0
-    while True:
-        rows = _fetch_chunk(conn, site_id, key, since)
-        for row in rows:
-            if len(found) == limit:
-                return Reached(found, key)
-            key = (row["occurred_at"], row["row_id"])
-            is_in_visit_of_somebody = row["visit_id"] is not None and row["profile_id"] is not None
-            if is_in_visit_of_somebody and (row["category"], row["action"]) in SYSTEM_NAMES:
-                found.append(_event(row))
-        examined += len(rows)
-        if len(rows) < CHUNK:
-            return Reached(found, None)
-        if examined >= EXAMINED:
-            return Reached(found, key)
+    rows, key = walk(
+        lambda key, count: _fetch_chunk(conn, site_id, count, key, since),
+        lambda row: (row["occurred_at"], row["row_id"]),
+        _is_system_event_of_visitor,
+        limit=limit,
+        before=before,
+        chunk=CHUNK,
+        most=EXAMINED,
+    )
+    return Reached([_event(row) for row in rows], key)
+
+
+def _is_system_event_of_visitor(row: RowMapping) -> bool:
+    is_in_visit_of_somebody = row["visit_id"] is not None and row["profile_id"] is not None
+    return is_in_visit_of_somebody and (row["category"], row["action"]) in SYSTEM_NAMES
 
 
 def fetch_system_events_in(
@@ -227,14 +227,16 @@ def _fetch_system_keys(conn: Connection, site_id: int, device_id: str) -> list[K
     return found
 
 
-def _fetch_chunk(conn: Connection, site_id: int, before: Key | None, since: int | None) -> Sequence[RowMapping]:
+def _fetch_chunk(
+    conn: Connection, site_id: int, limit: int, before: Key | None, since: int | None
+) -> Sequence[RowMapping]:
     conditions = [events.c.site_id == site_id, SYSTEM_CATEGORIES]
     if since is not None:
         conditions.append(events.c.occurred_at >= since)
     if before is not None:
         conditions += older(events.c.occurred_at, events.c.row_id, before)
     order = (events.c.occurred_at.desc(), events.c.row_id.desc())
-    query = select(*_EVENT, events.c.profile_id).where(*conditions).order_by(*order).limit(CHUNK)
+    query = select(*_EVENT, events.c.profile_id).where(*conditions).order_by(*order).limit(limit)
     return conn.execute(query).mappings().all()
 
 

@@ -27,9 +27,10 @@ from collector.store.history_events import (
     fetch_system_events,
     fetch_system_events_in,
 )
-from collector.store.history_identities import Narrowed
+from collector.store.history_identities import Narrowed, narrowing
 from collector.store.prepared import Slot, fetch_by_ids, is_one_of
 from collector.store.schema import user_identifications
+from collector.store.walk import walk
 
 CHUNK = 500
 LATE_MS = 3_600_000
@@ -130,24 +131,15 @@ def fetch_identified(
     if place is None:
         return [], None
     wanted = wanted._replace(visit_id=place.visit_id)
-    kept: list[Any] = []
-    key, examined = before, 0
-    following: Before | None = None
-    while True:
-        rows = _fetch_chunk(conn, site_id, wanted, key)
-        for row in rows:
-            if len(kept) == limit:
-                following = key
-                break
-            key = (row.occurred_at, row.event_id)
-            if row.identity_id is not None and row.kind in KINDS and row.visit_id is not None:
-                kept.append(row)
-        examined += len(rows)
-        if following is not None or len(rows) < CHUNK:
-            break
-        if examined >= EXAMINED:
-            following = key
-            break
+    kept, following = walk(
+        lambda key, count: _fetch_chunk(conn, site_id, wanted, count, key),
+        lambda row: (row.occurred_at, row.event_id),
+        lambda row: row.identity_id is not None and row.kind in KINDS and row.visit_id is not None,
+        limit=limit,
+        before=before,
+        chunk=CHUNK,
+        most=EXAMINED,
+    )
     found = identify(conn, site_id, fetch_events_by_id(conn, site_id, [row.event_id for row in kept]))
     return _in_session(found, wanted.session_id), following
 
@@ -156,25 +148,17 @@ def _in_session(found: list[Identification], session_id: str | None) -> list[Ide
     return [each for each in found if session_id is None or each.session_id == session_id]
 
 
-def _fetch_chunk(conn: Connection, site_id: int, wanted: Narrowed, before: Before | None) -> Sequence[Any]:
+def _fetch_chunk(conn: Connection, site_id: int, wanted: Narrowed, limit: int, before: Before | None) -> Sequence[Any]:
     table = user_identifications.c
     at: ColumnElement[int] = table.occurred_at
-    conditions = [table.site_id == site_id]
     if wanted.visit_id is not None or wanted.device_id is not None:
         at = table.occurred_at + 0  # those of one visit or device are few, and are sorted
-    if wanted.visit_id is not None:
-        conditions.append(table.visit_id == wanted.visit_id)
-    if wanted.device_id is not None:
-        conditions.append(table.device_id == wanted.device_id)
-    if wanted.identity_id is not None:
-        conditions.append(table.identity_id == wanted.identity_id)
-    if wanted.since is not None:
-        conditions.append(at >= wanted.since)
+    conditions = narrowing(table, site_id, wanted, at)
     if before is not None:
         conditions += older(at, table.event_id, before)
     columns = (table.event_id, table.occurred_at, table.kind, table.identity_id, table.visit_id)
     return conn.execute(
-        select(*columns).where(*conditions).order_by(at.desc(), table.event_id.desc()).limit(CHUNK)
+        select(*columns).where(*conditions).order_by(at.desc(), table.event_id.desc()).limit(limit)
     ).all()
 
 

@@ -27,6 +27,7 @@ from collector.store.schema import (
     retirements,
     traits,
 )
+from collector.store.walk import walk
 
 SCOPE = 50  # devices of an identity that are told
 CHUNK = 500
@@ -84,21 +85,16 @@ def fetch_identities(
 
     Which of them used a user agent is looked up one by one: at most `EXAMINED` for a page.
     """
-    found: list[Any] = []
-    key, examined = before, 0
-    while True:
-        rows = _fetch_chunk(conn, site_id, CHUNK if agent else limit + 1, key, since, device_id)
-        for row in rows:
-            if len(found) == limit:
-                return _complete(conn, site_id, found), key
-            key = (row.arrived_at, row.identity_id)
-            if agent is None or _used(conn, site_id, row.identity_id, agent):
-                found.append(row)
-        examined += len(rows)
-        if len(rows) < (CHUNK if agent else limit + 1):
-            return _complete(conn, site_id, found), None
-        if examined >= EXAMINED:
-            return _complete(conn, site_id, found), key
+    found, key = walk(
+        lambda key, count: _fetch_chunk(conn, site_id, count, key, since, device_id),
+        lambda row: (row.arrived_at, row.identity_id),
+        lambda row: agent is None or _used(conn, site_id, row.identity_id, agent),
+        limit=limit,
+        before=before,
+        chunk=CHUNK if agent else limit + 1,
+        most=EXAMINED,
+    )
+    return _complete(conn, site_id, found), key
 
 
 def _fetch_chunk(
@@ -230,28 +226,34 @@ def _told(conn: Connection, site_id: int, identity_id: str, dates: tuple[int, in
     return Identity(identity_id, *dates, name_of(said), location_of(said), devices)
 
 
+def narrowing(columns: Any, site_id: int, wanted: Narrowed, at: ColumnElement[int]) -> list[ColumnElement[bool]]:
+    """What `wanted` asks of a row that happened `at`, but for its session."""
+    conditions = [columns.site_id == site_id]
+    if wanted.visit_id is not None:
+        conditions.append(columns.visit_id == wanted.visit_id)
+    if wanted.identity_id is not None:
+        conditions.append(columns.identity_id == wanted.identity_id)
+    if wanted.device_id is not None:
+        conditions.append(columns.device_id == wanted.device_id)
+    if wanted.since is not None:
+        conditions.append(at >= wanted.since)
+    return conditions
+
+
 def fetch_contacts(
     conn: Connection, site_id: int, wanted: Narrowed, limit: int, before: Before | None = None
 ) -> list[SeenContact]:
     """At most `limit` contacts, newest first; `before` is the (occurred_at, contact_id) of the last one shown."""
     table = contacts.c
     at: ColumnElement[int] = table.occurred_at
-    conditions = [table.site_id == site_id]
     if wanted.session_id is not None or wanted.visit_id is not None:
         at = table.occurred_at + 0  # those of one visit are few, and are sorted
+    conditions = narrowing(table, site_id, wanted, at)
     if wanted.session_id is not None:
         found = fetch_session(conn, site_id, wanted.session_id)
         if found is None:
             return []
         conditions += [table.visit_id == found[0].visit_id, table.session_id == wanted.session_id]
-    if wanted.visit_id is not None:
-        conditions.append(table.visit_id == wanted.visit_id)
-    if wanted.identity_id is not None:
-        conditions.append(table.identity_id == wanted.identity_id)
-    if wanted.device_id is not None:
-        conditions.append(table.device_id == wanted.device_id)
-    if wanted.since is not None:
-        conditions.append(at >= wanted.since)
     if before is not None:
         conditions += older(at, table.contact_id, before)
     columns = (

@@ -282,35 +282,6 @@ def _contact_row(site_id: int, visit_id: str, device: bytes | None, contact: Con
     return (site_id, *ids, contact.identity_id, contact.occurred_at)
 
 
-def fetch_visit(conn: Connection, site_id: int, visit_id: str) -> tuple[State, list[Session]] | None:
-    """The state of a visit and its sessions in order, None if there is no such visit."""
-    state = conn.scalar(select(visits.c.state).where(visits.c.site_id == site_id, visits.c.visit_id == visit_id))
-    if state is None:
-        return None
-    return State(state), fetch_sessions(conn, site_id, visit_id)
-
-
-def fetch_sessions(conn: Connection, site_id: int, visit_id: str) -> list[Session]:
-    """The sessions of a visit in order."""
-    rows = conn.execute(
-        select(sessions)
-        .where(sessions.c.site_id == site_id, sessions.c.visit_id == visit_id)
-        .order_by(sessions.c.since_at, sessions.c.since_seq)
-    )
-    return [
-        Session(
-            row.session_id,
-            row.identity_id,
-            row.profile_id,
-            row.started_at,
-            row.ended_at,
-            Moment(row.since_at, row.since_seq),
-            None if row.until_at is None else Moment(row.until_at, row.until_seq),
-        )
-        for row in rows
-    ]
-
-
 def _beginning(site: Slot, visit: Slot) -> Select[Any]:
     columns = (events.c.profile_id, events.c.tracked_at, events.c.seq)
     mine = (events.c.site_id == site, events.c.visit_id == visit, events.c.profile_id.is_not(None))

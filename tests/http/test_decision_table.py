@@ -52,7 +52,7 @@ async def stage(url: str, aiohttp_client: AiohttpClient, site_settings: SiteSett
     site_id = database.transact(insert_site, site, 0)
     database.transact(insert_key, full_key(site_id, SECRET))
     client = await aiohttp_client(create_app(Config(database_url=url)), cookie_jar=DummyCookieJar())
-    yield Stage(HttpTransport(client, database, site_id, WRITE_KEY, SECRET))
+    yield Stage(HttpTransport(client, WRITE_KEY, SECRET))
     await database.close()
 
 

@@ -12,13 +12,13 @@ from sqlalchemy import Connection, select
 
 from collector.domain.event import Trust
 from collector.domain.identity import survivor
-from collector.store import schema, visits
+from collector.store import schema
 from collector.store.database import Database
 from collector.store.identifiers import fetch_merges, insert_merge, retire_email
 from collector.store.people import find_profile
 from collector.store.profiles import fetch_people, fetch_roots, point_at
 from tests.store.test_identity_properties import Run, assert_sound, deliveries
-from tests.store_transport import StoreTransport, add_site, read_whole
+from tests.store_transport import StoreTransport, add_site, read_visit, read_whole
 from tests.unit.histories import Act, anybodys_acts
 
 sites = itertools.count(1)
@@ -58,7 +58,7 @@ def every_read(conn: Connection, site_id: int, without: Sequence[str] = JOURNAL)
     by_uid = {uid: find_profile(conn, site_id, "uid", uid) for uid in column("uid", "uids")}
     values = {*column("value", "identifiers"), *column("value", "retirements"), *column("value", "claims")}
     found = {(kind, value): find_profile(conn, site_id, kind, value) for kind in ("cid", "email") for value in values}
-    seen = {visit: visits.fetch_visit(conn, site_id, visit) for visit in column("visit_id", "visits")}
+    seen = {visit: read_visit(conn, site_id, visit) for visit in column("visit_id", "visits")}
     return {"whole": whole, "uids": by_uid, "found": found, "visits": seen}
 
 

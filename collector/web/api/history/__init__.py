@@ -34,24 +34,15 @@ Handler = Callable[[Call[Any]], Awaitable[web.Response]]
 
 def _lists(path: str, handler: Handler, summary: str, query: Any, item: Any) -> Iterator[Endpoint]:
     """A list, in pages."""
-    for prefix in PREFIXES:
-        yield Endpoint(
-            "GET",
-            prefix + path,
-            handler,
-            summary,
-            Scope.HISTORY_READ,
-            query=query,
-            path_types=_ids_in(path),
-            reply=list[item],
-            may_be_empty=True,
-            errors=("invalid_parameter", "malformed_request", *(["not_found"] if "{" in path else [])),
-            headers=asking.PAGING_NEXT,
-        )
+    more = {"may_be_empty": True, "headers": asking.PAGING_NEXT}
+    return _gets(path, _twice(handler), summary, query, list[item], **more)
 
 
-def _one(path: str, handlers: tuple[Handler, Handler], summary: str, query: Any, item: Any) -> Iterator[Endpoint]:
-    """One thing; `handlers` are those of the prefixes."""
+def _gets(
+    path: str, handlers: tuple[Handler, Handler], summary: str, query: Any, reply: Any, **more: Any
+) -> Iterator[Endpoint]:
+    """What is read; `handlers` are those of the prefixes."""
+    unknown = ["not_found"] if "{" in path else []
     for prefix, handler in zip(PREFIXES, handlers, strict=True):
         yield Endpoint(
             "GET",
@@ -61,8 +52,9 @@ def _one(path: str, handlers: tuple[Handler, Handler], summary: str, query: Any,
             Scope.HISTORY_READ,
             query=query,
             path_types=_ids_in(path),
-            reply=item,
-            errors=("invalid_parameter", "malformed_request", "not_found"),
+            reply=reply,
+            errors=("invalid_parameter", "malformed_request", *unknown),
+            **more,
         )
 
 
@@ -78,7 +70,7 @@ VISIT, IDENTITY, SESSION = "/visits/{visitId}", "/identities/{identityId}", "/se
 
 ENDPOINTS = (
     *_lists("/visits", visits.get_visits, "Visits, the last to arrive first", asking.Visits, VisitDocument),
-    *_one(VISIT, (visits.get_visit_with_pages, visits.get_visit), "One visit", asking.OneVisit, VisitDocument),
+    *_gets(VISIT, (visits.get_visit_with_pages, visits.get_visit), "One visit", asking.OneVisit, VisitDocument),
     *_lists(f"{VISIT}/pages", visits.get_pages, "The pages of a visit, in order", asking.Pages, PageDocument),
     *_lists(f"{VISIT}/events", visits.get_events, "The events of a visit, in order", asking.Events, EventDocument),
     *_lists(
@@ -92,7 +84,7 @@ ENDPOINTS = (
         asking.Identities,
         IdentityDocument,
     ),
-    *_one(IDENTITY, _twice(identities.get_identity), "One identity", NoQuery, IdentityDocument),
+    *_gets(IDENTITY, _twice(identities.get_identity), "One identity", NoQuery, IdentityDocument),
     *_lists(
         f"{IDENTITY}/visits",
         identities.get_visits,
@@ -114,7 +106,7 @@ ENDPOINTS = (
         asking.SessionsOfIdentity,
         SessionDocument,
     ),
-    *_one(SESSION, _twice(identities.get_session), "One session", asking.OneSession, SessionDocument),
+    *_gets(SESSION, _twice(identities.get_session), "One session", asking.OneSession, SessionDocument),
     *_lists(
         f"{SESSION}/events",
         identities.get_session_events,
@@ -139,7 +131,7 @@ ENDPOINTS = (
         asking.UserIdentifications,
         IdentificationDocument,
     ),
-    *_one("/useragents/{userAgentID}", _twice(visits.get_user_agent), "A user agent", NoQuery, UserAgentDocument),
+    *_gets("/useragents/{userAgentID}", _twice(visits.get_user_agent), "A user agent", NoQuery, UserAgentDocument),
     *(
         Endpoint(
             "POST",

@@ -43,28 +43,44 @@ class Paged(msgspec.Struct, frozen=True, kw_only=True):
     age: Age | None = None
 
 
-class OneVisit(msgspec.Struct, frozen=True, kw_only=True):
-    """One visit. Where it embeds its pages anyway, `include_pages=false` leaves them out."""
+class Embedding(msgspec.Struct, frozen=True, kw_only=True):
+    """Lists that one visit or session may hold, and whether in detail."""
 
-    include_pages: bool | None = None
     include_pages_detail: bool = False
     include_events: bool = False
     include_events_detail: bool = False
+
+
+class OneSession(Embedding, frozen=True, kw_only=True):
+    """One session."""
+
+    include_pages: bool = False
+
+
+class OneVisit(Embedding, frozen=True, kw_only=True):
+    """One visit. Where it embeds its pages anyway, `include_pages=false` leaves them out."""
+
+    include_pages: bool | None = None
     include_sessions: bool = False
     include_sessions_detail: bool = False
     include_identities: bool = False
     include_identities_detail: bool = False
 
 
-class Visits(Paged, frozen=True, kw_only=True, rename=DEVICE):
-    """The visits of a site."""
+class Sessions(Paged, frozen=True, kw_only=True):
+    """The sessions of a visit."""
 
-    device_id: EntityId | None = None
-    state: StateName | None = None
     include_pages: bool = False
     include_pages_detail: bool = False
     include_events: bool = False
     include_events_detail: bool = False
+
+
+class Visits(Sessions, frozen=True, kw_only=True, rename=DEVICE):
+    """The visits of a site."""
+
+    device_id: EntityId | None = None
+    state: StateName | None = None
     include_sessions: bool = False
     include_sessions_detail: bool = False
     include_identities: bool = False
@@ -97,24 +113,6 @@ class EventsOfIdentity(Events, frozen=True, kw_only=True, rename=EVENT):
 
     device_id: EntityId | None = None
     agent: UserAgent | None = None
-
-
-class OneSession(msgspec.Struct, frozen=True, kw_only=True):
-    """One session."""
-
-    include_pages: bool = False
-    include_pages_detail: bool = False
-    include_events: bool = False
-    include_events_detail: bool = False
-
-
-class Sessions(Paged, frozen=True, kw_only=True):
-    """The sessions of a visit."""
-
-    include_pages: bool = False
-    include_pages_detail: bool = False
-    include_events: bool = False
-    include_events_detail: bool = False
 
 
 class SessionsOfIdentity(Sessions, frozen=True, kw_only=True, rename={**DEVICE, "agent": "userAgent"}):
