@@ -12,7 +12,7 @@ from collector.domain.recognition import DAY_MS, is_shared
 from collector.domain.visit import Marker, MarkerKind
 from collector.store.devices import fetch_assertions
 from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, padded
-from collector.store.profiles import fetch_cluster, fetch_root
+from collector.store.profiles import fetch_cluster, fetch_root, fetch_roots
 from collector.store.schema import events, identifiers, merges, profiles, user_identifications, visits
 from collector.store.visits import (
     UserIdentification,
@@ -66,8 +66,15 @@ def assume_begun(conn: Connection, site_id: int, begun: Sequence[Begun], cids: M
             named_later.append(each)
     insert_user_identifications(conn, site_id, assumed)
     save_assumptions(conn, site_id, [row.marker for row in assumed])
-    alone = {row[0] for row in fetch_by_ids(conn, _alone, site_id, list({each.leaf for each in named_later}))}
+    alone = _fetch_alone(conn, site_id, {each.leaf for each in named_later})
     return {row.marker.event_id for row in assumed} | {each.visit_id for each in named_later if each.leaf in alone}
+
+
+def _fetch_alone(conn: Connection, site_id: int, leaves: Collection[str]) -> set[str]:
+    """Those of `leaves` of whose person no other profile is."""
+    roots = fetch_roots(conn, site_id, leaves)
+    followed = {row[0] for row in fetch_by_ids(conn, _followed, site_id, list(leaves))}
+    return {leaf for leaf, root in roots.items() if root == leaf} - followed
 
 
 def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
@@ -148,11 +155,9 @@ def _own_namings(site: Slot, *leaves: Slot) -> Select[Any]:
     return query.group_by(table.c.profile_id, table.c.cid)
 
 
-def _alone(site: Slot, *leaves: Slot) -> Select[Any]:
-    other = profiles.alias("other")
-    same = (other.c.site_id == profiles.c.site_id, other.c.merged_into == profiles.c.profile_id)
-    mine = (profiles.c.site_id == site, is_one_of(profiles.c.profile_id, leaves), profiles.c.merged_into.is_(None))
-    return select(profiles.c.profile_id).where(*mine, ~select(other.c.profile_id).where(*same).exists())
+def _followed(site: Slot, *leaves: Slot) -> Select[Any]:
+    mine = (profiles.c.site_id == site, is_one_of(profiles.c.merged_into, leaves))
+    return select(profiles.c.merged_into).where(*mine)
 
 
 def _starts(site: Slot, *visit_ids: Slot) -> Select[Any]:

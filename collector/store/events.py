@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from collector.domain.event import Event
 from collector.store.prepared import Slot, fetch_by_ids, is_one_of, write_rows
-from collector.store.schema import events, id_bytes, profiles
+from collector.store.schema import events, id_bytes, profiles, visit_profiles, visits
 
 EventRow = tuple[object, ...]  # one value for each column but row_id
 Conditions = Callable[[Any], list[ColumnElement[bool]]]  # of the columns of events, or of an alias of them
@@ -108,6 +108,23 @@ def fetch_stored(conn: Connection, site_id: int, event_ids: Sequence[str]) -> di
     stored = fetch_by_ids(conn, _stored_ids, site_id, event_ids)
     repeated = fetch_by_ids(conn, _stored, site_id, [event_id for (event_id,) in stored])
     return {event_id: StoredEvent(*rest) for event_id, *rest in repeated}
+
+
+def in_visit(site: Any, visit: Any) -> list[ColumnElement[bool]]:
+    """The conditions that an event is one of a visitor in this visit.
+
+    No index leads from a visit to its events, for it would cost every event; its leaves and its span lead there.
+    """
+    pair, span = visit_profiles.c, visits.c
+    leaves = select(pair.profile_id).where(pair.site_id == site, pair.visit_id == visit)
+    mine = (span.site_id == site, span.visit_id == visit)
+    return [
+        events.c.site_id == site,
+        events.c.profile_id.in_(leaves),
+        events.c.occurred_at >= select(span.started_at).where(*mine).scalar_subquery(),
+        events.c.occurred_at <= select(span.last_event_at).where(*mine).scalar_subquery(),
+        events.c.visit_id == visit,
+    ]
 
 
 def fetch_events_of(

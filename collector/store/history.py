@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, or_, select, union
 from collector.domain.history import AHEAD_MS, Agent, NextVisit, Visit, VisitFilter, Whom
 from collector.domain.recognition import Moment
 from collector.domain.visit import SILENCE_MS, Session, State
+from collector.store.events import in_visit
 from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of
 from collector.store.schema import (
     contacts,
@@ -152,10 +153,9 @@ def _next_visit(site: Slot, device: Slot, after: Slot, visit: Slot) -> Select[An
 
 
 def _first_page(site: Slot, visit: Slot) -> Select[Any]:
-    mine = (events.c.site_id == site, events.c.visit_id == visit, events.c.profile_id.is_not(None))
     views = (events.c.category == "page", events.c.action == "view")
     order = (events.c.occurred_at, events.c.row_id)
-    return select(events.c.url, events.c.body).where(*mine, *views).order_by(*order).limit(1)
+    return select(events.c.url, events.c.body).where(*in_visit(site, visit), *views).order_by(*order).limit(1)
 
 
 def follow(conn: Connection, site_id: int, visit: Visit) -> Visit:

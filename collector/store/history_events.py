@@ -15,10 +15,10 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, fals
 from collector.domain.history import SYSTEM_NAMES, VISIT_STARTED, EventFilter, EventType, StoredEvent, Visit
 from collector.domain.page import Page, PageEvent, close_pages, fold_pages
 from collector.domain.recognition import Moment
-from collector.store.events import fetch_events_of
+from collector.store.events import fetch_events_of, in_visit
 from collector.store.history import is_in_visit, older
-from collector.store.prepared import Slot, fetch_by_ids, is_one_of
-from collector.store.schema import SYSTEM_CATEGORIES, events, visits
+from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of
+from collector.store.schema import SYSTEM_CATEGORIES, events, visit_profiles, visits
 from collector.store.walk import walk
 
 Key = tuple[int, int]  # (occurred_at, row_id) of the last item already shown
@@ -39,9 +39,6 @@ _EVENT = (
     events.c.url,
     events.c.body,
 )
-
-# `IS NOT NULL` would be a range to SQLite, and the index by profile its choice, which is all of the site.
-IS_OF_SOMEBODY = func.length(events.c.profile_id) > 0
 
 
 class Window(NamedTuple):
@@ -118,7 +115,7 @@ def _is_one_of(columns: Any, pairs: Sequence[tuple[str, str]]) -> ColumnElement[
 
 
 def _in_visit(site_id: int, place: Place) -> list[ColumnElement[bool]]:
-    mine = [events.c.site_id == site_id, events.c.visit_id == place.visit_id, IS_OF_SOMEBODY]
+    mine = in_visit(site_id, place.visit_id)
     if place.window is not None:
         at, seq = place.window.since
         mine.append(or_(events.c.tracked_at > at, and_(events.c.tracked_at == at, events.c.seq >= seq)))
@@ -208,23 +205,25 @@ def fetch_system_events_in(
     return Reached(page, (page[-1].occurred_at, page[-1].row_id) if len(found) > limit else None)
 
 
-def _keys_in(site: Slot, *ids: Slot) -> Select[Any]:
-    columns = (events.c.occurred_at, events.c.row_id, events.c.category, events.c.action, events.c.profile_id)
-    return select(*columns).where(events.c.site_id == site, is_one_of(events.c.visit_id, ids))
+def _spoken_on(site: Slot, device: Slot) -> Select[Any]:
+    pair = visit_profiles.c
+    there = select(visits.c.visit_id).where(visits.c.site_id == site, visits.c.device_id == device)
+    return select(pair.visit_id, pair.profile_id).where(pair.site_id == site, pair.visit_id.in_(there))
+
+
+def _keys_of(site: Slot, *leaves: Slot) -> Select[Any]:
+    columns = (events.c.occurred_at, events.c.row_id, events.c.category, events.c.action, events.c.visit_id)
+    return select(*columns).where(events.c.site_id == site, is_one_of(events.c.profile_id, leaves))
 
 
 def _fetch_system_keys(conn: Connection, site_id: int, device_id: str) -> list[Key]:
-    """The keys of all system events of a device.
-
-    Its visits are looked up one by one: asked for all of them at once both engines may read the site.
-    """
-    mine = (visits.c.site_id == site_id, visits.c.device_id == device_id)
-    visit_ids = list(conn.scalars(select(visits.c.visit_id).where(*mine)))
-    found: list[Key] = []
-    for start in range(0, len(visit_ids), CHUNK):
-        rows = fetch_by_ids(conn, _keys_in, site_id, visit_ids[start : start + CHUNK])
-        found += [(at, row_id) for at, row_id, *name, leaf in rows if leaf is not None and tuple(name) in SYSTEM_NAMES]
-    return found
+    """The keys of all system events of a device: of the leaves that spoke there, who seldom speak elsewhere."""
+    spoken = fetch(conn, _spoken_on, site_id, device_id)
+    visit_ids = {visit_id for visit_id, _ in spoken}
+    rows = fetch_by_ids(conn, _keys_of, site_id, sorted({leaf for _, leaf in spoken}))
+    return [
+        (at, row_id) for at, row_id, *name, visit_id in rows if visit_id in visit_ids and tuple(name) in SYSTEM_NAMES
+    ]
 
 
 def _fetch_chunk(
@@ -242,9 +241,10 @@ def _fetch_chunk(
 
 def fetch_speaker(conn: Connection, site_id: int, visit_id: str) -> str | None:
     """The UID that spoke last in a visit, None if there is no such visit."""
-    mine = (events.c.site_id == site_id, events.c.visit_id == visit_id, IS_OF_SOMEBODY)
     order = (events.c.occurred_at.desc(), events.c.row_id.desc())
-    query = select(events.c.uid).where(*mine, events.c.uid.is_not(None)).order_by(*order).limit(1)
+    query = (
+        select(events.c.uid).where(*in_visit(site_id, visit_id), events.c.uid.is_not(None)).order_by(*order).limit(1)
+    )
     uid: str | None = conn.scalar(query)
     return uid
 

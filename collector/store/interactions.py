@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, select, update
 from collector.domain.interaction import Identification, Interaction, Said, default_identification, marks_of
 from collector.domain.visit import Marker, MarkerKind, State
 from collector.store.dialect import insert_or_ignore
+from collector.store.events import in_visit
 from collector.store.history import Before, fetch_visit, older
 from collector.store.history_identities import find_whom
 from collector.store.identifiers import fetch_identifier
@@ -196,9 +197,10 @@ def _marker_id(interaction_id: str, kind: MarkerKind) -> str:
 
 
 def _fetch_last_speaker(conn: Connection, site_id: int, visit_id: str) -> str | None:
-    mine = (events.c.site_id == site_id, events.c.visit_id == visit_id, events.c.profile_id.is_not(None))
     order = (events.c.occurred_at.desc(), events.c.row_id.desc())
-    leaf: str | None = conn.scalar(select(events.c.profile_id).where(*mine).order_by(*order).limit(1))
+    leaf: str | None = conn.scalar(
+        select(events.c.profile_id).where(*in_visit(site_id, visit_id)).order_by(*order).limit(1)
+    )
     if leaf is None:  # its events had their time
         leaf = next((marker.profile_id for marker in fetch_markers(conn, site_id, visit_id)), None)
     return leaf

@@ -163,9 +163,17 @@ def _of(*conditions: Condition) -> Select[Any]:
 
 def _visit_goes(outlook: Outlook) -> Condition:
     mine = visits.c
-    held = _of(events.c.site_id == mine.site_id, events.c.visit_id == mine.visit_id)
+    pair = visit_profiles.alias("pair")
+    said = _of(
+        events.c.site_id == mine.site_id,
+        events.c.profile_id == pair.c.profile_id,
+        events.c.occurred_at.between(mine.started_at, mine.last_event_at),
+        events.c.visit_id == mine.visit_id,
+    )
     if outlook.events_end is not None:
-        held = held.where(events.c.row_id > outlook.events_end)
+        said = said.where(events.c.row_id > outlook.events_end)
+    spoken = _of(pair.c.site_id == mine.site_id, pair.c.visit_id == mine.visit_id)
+    held = spoken.where(said.correlate(visits, pair).exists()).correlate(visits)
     told_at = func.coalesce(interactions.c.decided_at, interactions.c.created_at)
     told = _of(interactions.c.site_id == mine.site_id, interactions.c.visit_id == mine.visit_id)
     return and_(

@@ -244,7 +244,7 @@ visit_profiles = Table(  # the leaves that spoke in a visit
     Column("site_id", Integer, primary_key=True),
     Column("profile_id", Id, primary_key=True),
     Column("visit_id", Id, primary_key=True),
-    Index("visit_profiles_by_visit", "site_id", "visit_id"),
+    Index("visit_profiles_by_visit", "site_id", "visit_id", "profile_id"),
 )
 
 user_agents = Table(
@@ -373,7 +373,6 @@ events = Table(
     Column("body", Text, nullable=False),  # JSON of everything without a column
     UniqueConstraint("site_id", "event_id"),
     Index("events_by_profile", "site_id", "profile_id", "occurred_at", "row_id"),
-    Index("events_by_visit", "site_id", "visit_id", "occurred_at", "row_id"),
 )
 SYSTEM_CATEGORIES = events.c.category.in_([literal_column("'page'"), literal_column("'user'")])
 Index(

@@ -12,7 +12,7 @@ from collector.domain.confidence import SignIns, Standing, confidence_of
 from collector.domain.explain import Profile
 from collector.domain.history import Visit, is_over
 from collector.domain.visit import Folded, State, fold_visit
-from collector.store.events import fetch_events_of
+from collector.store.events import fetch_events_of, in_visit
 from collector.store.history import fetch_visit
 from collector.store.people import fetch_profile
 from collector.store.prepared import Slot, fetch, is_one_of, padded
@@ -111,10 +111,9 @@ def _spoke(site: Slot, visit: Slot, *leaves: Slot) -> Select[Any]:
 
 
 def _last_page(site: Slot, visit: Slot) -> Select[Any]:
-    mine = (events.c.site_id == site, events.c.visit_id == visit, events.c.profile_id.is_not(None))
     views = (events.c.category == "page", events.c.action == "view")
     order = (events.c.occurred_at.desc(), events.c.row_id.desc())
-    return select(events.c.url, events.c.body).where(*mine, *views).order_by(*order).limit(1)
+    return select(events.c.url, events.c.body).where(*in_visit(site, visit), *views).order_by(*order).limit(1)
 
 
 def _fetch_page(conn: Connection, site_id: int, visit_id: str) -> tuple[str | None, str | None] | None:

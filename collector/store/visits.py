@@ -26,6 +26,7 @@ from sqlalchemy import (
 from collector.domain.recognition import Moment
 from collector.domain.visit import Contact, Folded, Marker, MarkerKind, Session, State, fold_visit
 from collector.store.dialect import greater, insert_on_conflict, insert_or_ignore, lesser
+from collector.store.events import in_visit
 from collector.store.prepared import Slot, fetch, run, run_many, write_rows
 from collector.store.schema import (
     contacts,
@@ -284,8 +285,7 @@ def _contact_row(site_id: int, visit_id: str, device: bytes | None, contact: Con
 
 def _beginning(site: Slot, visit: Slot) -> Select[Any]:
     columns = (events.c.profile_id, events.c.tracked_at, events.c.seq)
-    mine = (events.c.site_id == site, events.c.visit_id == visit, events.c.profile_id.is_not(None))
-    return select(*columns).where(*mine).order_by(events.c.occurred_at, events.c.seq).limit(1)
+    return select(*columns).where(*in_visit(site, visit)).order_by(events.c.occurred_at, events.c.seq).limit(1)
 
 
 def fetch_beginning(conn: Connection, site_id: int, visit_id: str) -> tuple[str, Moment] | None:

@@ -89,7 +89,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("site_id", "event_id"),
     )
     op.create_index("events_by_profile", "events", ["site_id", "profile_id", "occurred_at", "row_id"], unique=False)
-    op.create_index("events_by_visit", "events", ["site_id", "visit_id", "occurred_at", "row_id"], unique=False)
     is_system = sa.text("category IN ('page', 'user')")
     op.create_index(
         "events_of_system",
@@ -375,4 +374,4 @@ def _create_history() -> None:
         sa.Column("visit_id", sa.LargeBinary(length=16), nullable=False),
         sa.PrimaryKeyConstraint("site_id", "profile_id", "visit_id"),
     )
-    op.create_index("visit_profiles_by_visit", "visit_profiles", ["site_id", "visit_id"], unique=False)
+    op.create_index("visit_profiles_by_visit", "visit_profiles", ["site_id", "visit_id", "profile_id"], unique=False)
