@@ -214,7 +214,7 @@ def _take_hint(picture: Picture, event: Event, leaf: str, claimed: Assertion, wa
     _save_traits(picture, Trust.BROWSER, event, leaf, claimed, is_claim=not is_same)
     identity_id = claimed.cid or claimed.email
     if identity_id is None and claimed.visit_id is not None:
-        picture.flush_visits()
+        picture.flush_visit(claimed.visit_id)
         identity_id = visits.fetch_identity_of(picture.conn, picture.site.site_id, claimed.visit_id)
     folded = mark(picture, event, leaf, MarkerKind.USER_INFO, identity_id)
     session = session_at(folded.sessions, Moment(event.tracked_at, event.seq)) if folded else None
@@ -237,7 +237,7 @@ def mark(
     device_id = known.device_id if known else None
     picture.widen_visit(event, device_id, leaf)
     picture.flush_people()
-    picture.flush_visits()
+    picture.flush_visit(event.visit_id)
     marker = _reset_marker(event, leaf) if kind is MarkerKind.RESET else _marker(event, leaf, kind, identity_id)
     visits.insert_user_identification(
         conn, site_id, UserIdentification(marker, event.visit_id, device_id, event.uid, cid)

@@ -169,9 +169,9 @@ def _record_event(
             leaf, warnings = verdict.leaf, (*verdict.warnings, *warnings)  # the first one is told
         picture.widen_visit(event, device_id, leaf)
     picture.arrived[event_id] = event
-    picture.event_rows.append(
-        event_row(picture.site.site_id, event, leaf, arrival.received_at, arrival.bot, warnings, picture.shared_ids)
-    )
+    if arrival.bot or warnings:
+        picture.event_notes[len(picture.event_rows)] = (arrival.bot, " ".join(warnings) or None)
+    picture.event_rows.append(event_row(picture.site.site_id, event, leaf, arrival.received_at, picture.shared_ids))
     if not is_visitor:
         warnings = ("bot", *warnings)
     told = tellable(warnings) if warnings else []

@@ -18,7 +18,7 @@ from collector.recorder.memory import KnownVisit
 from collector.store import devices, events, profiles, quarantine, visits
 from collector.store.devices import KnownUid, NewBinding, NewUid
 from collector.store.erasure import Erasures
-from collector.store.events import EventRow, SharedIds, StoredEvent
+from collector.store.events import EventRow, Notes, SharedIds, StoredEvent
 from collector.store.locks import can_meet, lock_roots
 from collector.store.quarantine import Refused
 from collector.store.visits import VisitSpan
@@ -47,6 +47,7 @@ class Picture:
     stored: dict[str, StoredEvent] = field(default_factory=dict)  # before this group
     arrived: dict[str, Event] = field(default_factory=dict)  # in this group
     event_rows: list[EventRow] = field(default_factory=list)
+    event_notes: dict[int, Notes] = field(default_factory=dict)  # by place among the rows
     shared_ids: SharedIds = field(default_factory=SharedIds)
     new_profiles: list[tuple[str, int]] = field(default_factory=list)
     new_uids: list[NewUid] = field(default_factory=list)
@@ -141,8 +142,9 @@ class Picture:
         conn, site_id = self.conn, self.site.site_id
         self.flush_people()
         self.flush_visits()
-        events.insert_events(conn, self.event_rows)
+        events.insert_events(conn, self.event_rows, self.event_notes)
         self.event_rows.clear()
+        self.event_notes.clear()
         for received_at, rows in self.refused.items():
             quarantine.insert_quarantine(conn, site_id, received_at, rows)
         self.refused.clear()
@@ -163,18 +165,27 @@ class Picture:
         self.new_bindings.clear()
 
     def flush_visits(self) -> None:
-        """Write the spans of visits."""
+        """Write the spans of visits, and who spoke in them."""
+        self._save_spans(self.spans.values())
+        self.spans.clear()
+        visits.insert_visit_profiles(self.conn, self.site.site_id, self.speakers)
+        self.speakers.clear()
+
+    def flush_visit(self, visit_id: str | None) -> None:
+        """Write the span of one visit."""
+        span = None if visit_id is None else self.spans.pop(visit_id, None)
+        if span is not None:
+            self._save_spans([span])
+
+    def _save_spans(self, spans: Iterable[VisitSpan]) -> None:
         whole, ends = [], []
-        for span in self.spans.values():
+        for span in spans:
             known = self.visits[span.visit_id]
             if span.visit_id in self.unsaved or span.started_at < known.started_at or can_meet(self.conn):
                 known.started_at = min(known.started_at, span.started_at)
+                self.unsaved.discard(span.visit_id)
                 whole.append(span)
             else:
                 ends.append(span)
         visits.upsert_visits(self.conn, self.site.site_id, whole)
         visits.prolong_visits(self.conn, self.site.site_id, ends)
-        self.spans.clear()
-        self.unsaved.clear()
-        visits.insert_visit_profiles(self.conn, self.site.site_id, self.speakers)
-        self.speakers.clear()

@@ -367,10 +367,10 @@ events = Table(
     Column("tracked_at", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
-    Column("bot", Boolean, nullable=False),
-    Column("warnings", Text),
     Column("url", Text),
     Column("body", Text, nullable=False),  # JSON of everything without a column
+    Column("bot", Boolean, nullable=False),
+    Column("warnings", Text),  # separated by spaces
     UniqueConstraint("site_id", "event_id"),
     Index("events_by_profile", "site_id", "profile_id", "occurred_at", "row_id"),
 )

@@ -112,7 +112,7 @@ def upsert_visits(conn: Connection, site_id: int, spans: Sequence[VisitSpan]) ->
                 span.since_at,
                 span.arrived_at,
                 user_agent_id(span.user_agent) if span.user_agent else None,
-                State.ANONYMOUS,
+                State.ANONYMOUS.value,  # (text itself: the driver takes longer for what is only derived from it)
                 None,
             )
             for span in spans

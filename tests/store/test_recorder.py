@@ -107,10 +107,10 @@ def refuse(monkeypatch: pytest.MonkeyPatch, culprits: set[str]) -> None:
     """Let the database refuse certain events, as a constraint would."""
     really_insert = events_module.insert_events
 
-    def insert_events(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    def insert_events(conn: Connection, rows: Sequence[tuple[Any, ...]], notes: dict[int, Any]) -> None:
         if any(id_text(row[1]) in culprits for row in rows):
             raise IntegrityError("INSERT INTO events", None, Exception("refused"))
-        really_insert(conn, rows)
+        really_insert(conn, rows, notes)
 
     monkeypatch.setattr(events_module, "insert_events", insert_events)
 
@@ -255,10 +255,10 @@ async def test_bug_in_one_request_does_not_stop_the_recorder(
     bad, good = await request(browser, transport), await request(browser, transport)
     really_insert = events_module.insert_events
 
-    def insert_events(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    def insert_events(conn: Connection, rows: Sequence[tuple[Any, ...]], notes: dict[int, Any]) -> None:
         if any(id_text(row[1]) == bad.events[0].event_id for row in rows):
             raise KeyError("a bug")
-        really_insert(conn, rows)
+        really_insert(conn, rows, notes)
 
     monkeypatch.setattr(events_module, "insert_events", insert_events)
     receipts = await asyncio.gather(recorder.record(bad), recorder.record(good))

@@ -81,10 +81,10 @@ def upgrade() -> None:
         sa.Column("tracked_at", sa.BigInteger(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
-        sa.Column("bot", sa.Boolean(), nullable=False),
-        sa.Column("warnings", sa.Text(), nullable=True),
         sa.Column("url", sa.Text(), nullable=True),
         sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("bot", sa.Boolean(), nullable=False),
+        sa.Column("warnings", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("row_id"),
         sa.UniqueConstraint("site_id", "event_id"),
     )
