@@ -36,7 +36,7 @@ test: $(MADE)/dev $(SDK) system  ## run all tests (ARGS="-k name" goes to pytest
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
-	$(BIN)/pytest --numprocesses=auto --dist=loadscope tests/unit tests/store tests/http
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal tests/unit tests/store tests/http
 	$(BIN)/pytest tests/browser tests/faults
 endif
 

@@ -160,7 +160,7 @@ class Population:
                 name = ("product", "view")
                 url, body = PRODUCT_VIEWS[int(choose() * len(PRODUCT_VIEWS))]
             times = (self.now, self.now, self.now + LAG_MS, visitor.seq)
-            add((self.site_id, event_id, *ids, page_id, *name, *times, False, None, url, body))
+            add((self.site_id, event_id, *ids, page_id, *name, *times, url, body, False, None))
         visitor.events += VISIT_EVENTS
         self._keep_visit(rows, visitor, visit_id, began, says=says)
 

@@ -17,8 +17,8 @@ from collector.domain.keys import FULL, Key, Scope, hash_secret
 from collector.domain.site import Site, SiteSettings
 from collector.store.database import Database
 from collector.store.keys import insert_key
-from collector.store.migrate import migrate
 from collector.store.sites import insert_site
+from tests.databases import new_database
 from tests.described import check_reply
 from tests.http_transport import ORIGIN, HttpTransport
 from tests.stage import Stage
@@ -92,9 +92,8 @@ async def open_shop(
     **chosen: Any,
 ) -> Shop:
     """Start a collector on a new file; `chosen` are settings of the site, `config` those of the collector."""
-    url = f"sqlite:///{folder / 'regulars.db'}"
+    url = new_database(folder)
     database = Database(url)
-    migrate(database)
     settings = SiteSettings(**{"bots": "include"} | chosen)  # what sends the events of these tests is no browser
     shop = Site(1, "shop", "key0of0the0shop", (ORIGIN,), settings, token_keys=token_keys)
     database.transact(insert_site, shop, 0)

@@ -14,9 +14,9 @@ from collector.config import Config
 from collector.domain.site import Site, SiteSettings
 from collector.store.database import Database
 from collector.store.keys import insert_key
-from collector.store.migrate import migrate
 from collector.store.sites import insert_site
 from tests.api_shop import full_key
+from tests.databases import new_database
 from tests.http_transport import ORIGIN, HttpTransport
 from tests.postgresql import Cluster
 from tests.scenarios import DECISION_TABLE, STORIES, VERIFIED_SITE_STORIES, WAYS_OF_RETURNING, Story
@@ -35,7 +35,7 @@ def site_settings() -> SiteSettings:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database with nothing in it."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'regulars.db'}"
+        yield new_database(tmp_path)
     else:
         cluster: Cluster = request.getfixturevalue("postgresql")
         name = request.getfixturevalue("shared_database")
@@ -47,7 +47,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 async def stage(url: str, aiohttp_client: AiohttpClient, site_settings: SiteSettings) -> AsyncIterator[Stage]:
     """A stage over HTTP."""
     database = Database(url)
-    migrate(database)
     site = Site(0, "shop", WRITE_KEY, (ORIGIN,), site_settings)
     site_id = database.transact(insert_site, site, 0)
     database.transact(insert_key, full_key(site_id, SECRET))

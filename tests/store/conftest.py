@@ -5,7 +5,6 @@ On SQLite it is a copy of a file that was migrated once, on PostgreSQL one datab
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,21 +13,11 @@ import pytest
 from collector.domain.site import SiteSettings
 from collector.store import sqlite as sqlite_module
 from collector.store.database import Database
-from collector.store.migrate import migrate
+from tests.databases import new_database
 from tests.postgresql import Cluster
 from tests.stage import Stage
 from tests.store.engines import ENGINES
 from tests.store_transport import StoreTransport, add_site
-
-
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file with all tables and nothing in them."""
-    path = tmp_path_factory.mktemp("database") / "regulars.db"
-    database = Database(f"sqlite:///{path}")
-    migrate(database)
-    database.close_now()
-    return path
 
 
 @pytest.fixture(params=ENGINES)
@@ -41,7 +30,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 def database_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A migrated database with nothing in it."""
     if engine == "sqlite":
-        yield f"sqlite:///{shutil.copy(request.getfixturevalue('migrated_file'), tmp_path / 'regulars.db')}"
+        yield new_database(tmp_path)
     else:
         cluster: Cluster = request.getfixturevalue("postgresql")
         yield cluster.url(request.getfixturevalue("shared_database"))
@@ -57,16 +46,12 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def quick_database(
-    request: pytest.FixtureRequest, migrated_file: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
+def quick_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database that does not wait for the disk, for many small histories, each on a site of its own."""
     if request.param == "sqlite":
-        path = tmp_path_factory.mktemp("histories") / "regulars.db"
-        shutil.copy(migrated_file, path)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sqlite_module, "WRITER_PRAGMAS", (*sqlite_module.WRITER_PRAGMAS, "synchronous=OFF"))
-            database = Database(f"sqlite:///{path}")
+            database = Database(new_database(tmp_path_factory.mktemp("histories")))
     else:
         cluster: Cluster = request.getfixturevalue("postgresql")
         from collector.store import postgresql as postgresql_module  # noqa: PLC0415

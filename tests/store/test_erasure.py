@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from collector.store.migrate import migrate
 from collector.store.people import erase_profile, fetch_explanation, find_profile
 from collector.store.quarantine import Refused, insert_quarantine
 from collector.store.schema import id_bytes
+from tests.databases import new_database
 from tests.stage import Browser, Stage
 from tests.store.engines import only_on_sqlite
 from tests.store_transport import StoreTransport, add_site
@@ -256,15 +256,15 @@ async def test_the_bytes_leave_the_file_and_its_log(stage: Stage, transport: Sto
 
 @pytest.mark.parametrize("forgets", [True, False], ids=["as it is", "without secure_delete"])
 async def test_the_bytes_leave_every_page_although_the_file_is_not_rewritten(
-    migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgets: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgets: bool
 ) -> None:
     """Enough people, e-mails in random order and changes for pages to be split, moved and freed."""
     if not forgets:
         pragmas = (*sqlite_module.WRITER_PRAGMAS, "secure_delete=OFF")
         monkeypatch.setattr(sqlite_module, "WRITER_PRAGMAS", pragmas)
-    path = tmp_path / "many.db"
-    shutil.copy(migrated_file, path)
-    database = Database(f"sqlite:///{path}")
+    database = Database(new_database(tmp_path))
+    path = database.path
+    assert path is not None
     transport = StoreTransport(database, add_site(database, "shop"))
     stage, chance = Stage(transport), random.Random(4711)
     people = [(f"{chance.getrandbits(48):012x}-c", f"{chance.getrandbits(48):012x}@shop.example") for _ in range(150)]

@@ -7,10 +7,8 @@ people, undo merges and lift what that keeps apart. The model is `tests.unit.lon
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -24,6 +22,7 @@ from collector.domain.event import Event, Receipt, Trust
 from collector.store import postgresql as postgresql_module
 from collector.store import sqlite as sqlite_module
 from collector.store.erasure import Erasures
+from tests.databases import new_database
 from tests.postgresql import Cluster
 from tests.store.lives import Home, Ids, Life
 from tests.store.test_identity_properties import assert_sound, rows_of
@@ -262,12 +261,13 @@ def seen(receipt: Receipt) -> tuple[str, str | None, str | None]:
 
 
 @pytest.fixture(scope="module")
-def homes(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory, postgresql: Cluster) -> Iterator[Homes]:
+def homes(tmp_path_factory: pytest.TempPathFactory, postgresql: Cluster) -> Iterator[Homes]:
     """One database on each engine that does not wait for the disk."""
-    path = tmp_path_factory.mktemp("lives") / "regulars.db"
-    shutil.copy(migrated_file, path)
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # it has much to say about each lost connection
-    urls = {"sqlite": f"sqlite:///{path}", "postgresql": postgresql.url(postgresql.new_database())}
+    urls = {
+        "sqlite": new_database(tmp_path_factory.mktemp("lives")),
+        "postgresql": postgresql.url(postgresql.new_database()),
+    }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite_module, "WRITER_PRAGMAS", (*sqlite_module.WRITER_PRAGMAS, "synchronous=OFF"))
         patch.setattr(postgresql_module, "SYNCHRONOUS_COMMIT", "off")

@@ -15,7 +15,7 @@ from collector.cli import app, following
 from collector.domain.explain import CLAIM_TEXT, RULE_TEXT
 from collector.store.database import Database
 from collector.store.erasure import Erasures
-from collector.store.migrate import migrate
+from tests.databases import new_database
 from tests.stage import Browser, Stage
 from tests.store_transport import StoreTransport, add_site
 
@@ -28,10 +28,9 @@ Run = Callable[..., Result]
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """The file that the commands open too, as they do beside a running server."""
-    url = f"sqlite:///{tmp_path / 'regulars.db'}"
+    url = new_database(tmp_path)
     monkeypatch.setenv("REGULARS_DATABASE_URL", url)
     database = Database(url)
-    migrate(database)
     yield database
     database.close_now()
 
