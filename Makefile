@@ -30,14 +30,15 @@ help:  ## list the commands
 demo: $(MADE)/run $(SDK)  ## run collector and demo shop (DEMO_PORT, DEMO_SHOP_PORT choose the ports)
 	@exec $(BIN)/python scripts/demo.py
 
-# What needs no browser and kills nothing runs on all cores at once; with ARGS there is one run, of what they choose.
+# What needs no browser and kills nothing runs on all cores at once; the rest waits more than it computes. With ARGS
+# there is one run, of what they choose.
 test: $(MADE)/dev $(SDK) system  ## run all tests (ARGS="-k name" goes to pytest)
 	$(NPM) test
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal tests/unit tests/store tests/http
-	$(BIN)/pytest tests/browser tests/faults
+	$(BIN)/pytest --numprocesses=3 --dist=worksteal tests/browser tests/faults
 endif
 
 check: $(MADE)/dev $(SDK)  ## format, lint, types, import directions, unit tests: under a minute
