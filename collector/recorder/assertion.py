@@ -29,11 +29,11 @@ from collector.domain.recognition import Moment, born_at, epoch_of, profile_at
 from collector.domain.traits import Trait, can_be_named
 from collector.domain.visit import NAMING, Folded, Marker, MarkerKind, marker_kind, session_at
 from collector.recorder.picture import Picture
-from collector.store import devices, identifiers, profiles, traits, visits
+from collector.store import devices, identifiers, marks, profiles, traits, visits
 from collector.store.assumptions import is_shared_device
 from collector.store.devices import NewBinding
 from collector.store.identifiers import Evidence
-from collector.store.visits import UserIdentification
+from collector.store.marks import UserIdentification
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,13 +239,13 @@ def mark(
     picture.flush_people()
     picture.flush_visit(event.visit_id)
     marker = _reset_marker(event, leaf) if kind is MarkerKind.RESET else _marker(event, leaf, kind, identity_id)
-    visits.insert_user_identification(
+    marks.insert_user_identification(
         conn, site_id, UserIdentification(marker, event.visit_id, device_id, event.uid, cid)
     )
     if identity_id is not None and kind in NAMING:
-        visits.upsert_identity(conn, site_id, identity_id, event.occurred_at, picture.now)
+        marks.upsert_identity(conn, site_id, identity_id, event.occurred_at, picture.now)
     if event.visit_id is not None:
-        return visits.fold_again(conn, site_id, event.visit_id, is_marked=True)
+        return marks.fold_again(conn, site_id, event.visit_id, is_marked=True)
     return None
 
 

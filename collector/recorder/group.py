@@ -148,14 +148,12 @@ def _record_event(
 ) -> Outcome | None:
     """One event: a repeat, a conflict, suppressed, or stored with the leaf that it belongs to."""
     event_id, uid = event.event_id, event.uid
+    clean = None if event.assertion is None else sanitise(event.assertion)
+    if uid in picture.erased_uids or (clean is not None and is_erased(picture, event, clean.assertion)):
+        return _suppress(picture, event, index)
     if event_id in picture.arrived or event_id in picture.stored:
         return _repeat(picture, arrival, event, index)
-    if uid in picture.erased_uids:
-        return Outcome(index, event_id, "suppressed", "erased")
     leaf, warnings = None, event.warnings
-    clean = None if event.assertion is None else sanitise(event.assertion)
-    if clean is not None and is_erased(picture, event, clean.assertion):
-        return Outcome(index, event_id, "suppressed", "erased")
     is_visitor = not arrival.bot or picture.site.settings.bots == "include"
     if is_visitor:
         if uid is not None:
@@ -176,6 +174,14 @@ def _record_event(
         warnings = ("bot", *warnings)
     told = tellable(warnings) if warnings else []
     return Outcome(index, event_id, "warned", told[0]) if told else None
+
+
+def _suppress(picture: Picture, event: Event, index: int) -> Outcome:
+    """R16. What is somebody else's by now may name the erased: a repeat of it is told to be one, like any other."""
+    earlier = fetch_stored(picture.conn, picture.site.site_id, [event.event_id]).get(event.event_id)
+    if earlier == fingerprint(event):
+        return Outcome(index, event.event_id, "duplicate", "duplicate")
+    return Outcome(index, event.event_id, "suppressed", "erased")
 
 
 def _repeat(picture: Picture, arrival: Arrival, event: Event, index: int) -> Outcome:

@@ -13,6 +13,7 @@ from collector.domain.visit import SILENCE_MS
 from collector.recorder.picture import Picture
 from collector.store import visits
 from collector.store.assumptions import Begun, assume_begun, fetch_customers, settle_assumption
+from collector.store.marks import fold_again
 
 PAGE_VIEW = ("page", "view")
 
@@ -40,7 +41,7 @@ def assume_whom_visits_are_of(picture: Picture) -> None:
     """WM-Recognized, or not, for visits of which this group may have news; runs when all of it is stored."""
     conn, site_id = picture.conn, picture.site.site_id
     for visit_id in picture.widened:
-        visits.fold_again(conn, site_id, visit_id)
+        fold_again(conn, site_id, visit_id)
     customers = _fetch_customers(picture)
     in_question = {
         visit_id for visit_id in picture.beginning if not customers.keys().isdisjoint(picture.visits[visit_id].leaves)

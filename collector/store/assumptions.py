@@ -11,19 +11,18 @@ from collector.domain.assumption import Joining, Naming, customer_since, is_assu
 from collector.domain.recognition import DAY_MS, is_shared
 from collector.domain.visit import Marker, MarkerKind
 from collector.store.devices import fetch_assertions
-from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, padded
-from collector.store.profiles import fetch_cluster, fetch_root, fetch_roots
-from collector.store.schema import events, identifiers, merges, profiles, user_identifications, visits
-from collector.store.visits import (
+from collector.store.marks import (
     UserIdentification,
     delete_marker,
-    fetch_beginning,
     fold_again,
-    hold_visit,
     insert_user_identification,
     insert_user_identifications,
     save_assumptions,
 )
+from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, padded
+from collector.store.profiles import fetch_cluster, fetch_root, fetch_roots
+from collector.store.schema import events, identifiers, merges, profiles, user_identifications, visits
+from collector.store.visits import fetch_beginning, hold_visit
 
 # In these words, SQLite does not begin with all customers of a site. A look-up by ids has no parameters but ids.
 IS_CID = func.lower(identifiers.c.kind) == literal_column("'cid'")

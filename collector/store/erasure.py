@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, delete, or_, se
 from collector.domain.mention import mentions_of
 from collector.store.consents import Consent, insert_consent
 from collector.store.dialect import insert_on_conflict, insert_or_ignore
+from collector.store.marks import fold_again
 from collector.store.prepared import Slot, fetch_by_ids, is_one_of
 from collector.store.profiles import fetch_cluster
 from collector.store.schema import (
@@ -42,7 +43,6 @@ from collector.store.traces import (
     erase_naming_quarantine,
     fetch_alone,
 )
-from collector.store.visits import fold_again
 
 THEIRS = (  # by leaf
     events,

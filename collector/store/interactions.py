@@ -17,17 +17,17 @@ from collector.store.history import Before, fetch_visit, older
 from collector.store.history_identities import find_whom
 from collector.store.identifiers import fetch_identifier
 from collector.store.locks import lock_names, share_site
-from collector.store.schema import PENDING, events, id_text, interactions
-from collector.store.standing import fetch_standing
-from collector.store.visits import (
+from collector.store.marks import (
     UserIdentification,
     delete_marker,
     fetch_markers,
     fold_again,
-    hold_visit,
     insert_user_identification,
     upsert_identity,
 )
+from collector.store.schema import PENDING, events, id_text, interactions
+from collector.store.standing import fetch_standing
+from collector.store.visits import hold_visit
 
 AFTER_ALL_MS = 2**62  # beyond the clock of every browser
 

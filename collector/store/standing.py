@@ -14,11 +14,11 @@ from collector.domain.history import Visit, is_over
 from collector.domain.visit import Folded, State, fold_visit
 from collector.store.events import fetch_events_of, in_visit
 from collector.store.history import fetch_visit
+from collector.store.marks import fetch_markers
 from collector.store.people import fetch_profile
 from collector.store.prepared import Slot, fetch, is_one_of, padded
 from collector.store.profiles import fetch_cluster, fetch_root
 from collector.store.schema import bindings, events, uids, user_identifications, visit_profiles, visits
-from collector.store.visits import fetch_markers
 
 
 class Current(NamedTuple):

@@ -168,6 +168,25 @@ async def test_an_old_event_that_is_sent_again_is_suppressed(stage: Stage, trans
     assert rows_naming(transport.database.read_now(rows_of), *needles) == []
 
 
+async def test_a_repeat_is_told_to_be_one_although_it_names_somebody_erased(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    """An operator took the two apart, so what the laptop said is not hers."""
+    phone, laptop = stage.browser(), stage.browser()
+    await phone.submits(ADA_EMAIL)
+    await laptop.says(BOB)
+    await laptop.submits(ADA_EMAIL)
+    said = laptop.last_letter
+    assert said is not None
+    [merge] = await transport.journal()
+    await transport.unmerge(merge["merge_id"])
+    stage.passes(minutes=1)
+    await transport.erase(await phone.is_known_as(), stage.now)
+    transport.memory.wary = 0  # nobody looks whether it is stored before it is inserted
+    answer = await laptop.delivers(said)
+    assert (answer.duplicate, answer.suppressed) == (1, 0)
+
+
 async def test_an_erased_uid_stays_silent_and_an_honest_return_starts_anew(
     stage: Stage, transport: StoreTransport
 ) -> None:

@@ -25,9 +25,9 @@ from collector.store.interactions import (
     fetch_interactions,
     insert_interaction,
 )
+from collector.store.marks import fold_again
 from collector.store.people import erase_profile, find_profile
 from collector.store.standing import fetch_current, fetch_last_standing, fetch_profile_standing
-from collector.store.visits import fold_again
 from tests.stage import Browser, Stage, mint_uuid7
 from tests.store.engines import only_on_sqlite
 from tests.store.test_erasure import rows_naming, rows_of
