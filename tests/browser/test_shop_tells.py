@@ -9,6 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.browser.shop_place import Place, open_place, order, put_into_basket, sign_up
+from tests.browser.whole import sdk_is_there
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -33,7 +34,8 @@ async def delivered(page: Page, place: Place) -> None:
 
 async def running(page: Page) -> None:
     """Returns when the page is complete and the SDK has taken over from the stub."""
-    await page.wait_for_function('document.readyState === "complete" && window.web_event?.version')
+    await page.wait_for_load_state()
+    await sdk_is_there(page)
 
 
 async def test_buying_is_told_step_by_step(page: Page, place: Place) -> None:
