@@ -174,7 +174,7 @@ class Population:
         rows.setdefault("visits", []).append(visit)
         rows.setdefault("visit_profiles", []).append((site, me, visit_id))
         if cid is not None and not says:
-            marker = (site, visit_id, "Assumption", visit_id, device, None, me, cid, None, 0, 0, began)
+            marker = (site, visit_id, "Assumption", visit_id, None, None, me, cid, None, 0, 0, began)
             rows.setdefault("user_identifications", []).append(marker)
 
     def _say(self, rows: Rows, visitor: Visitor, event_id: bytes, visit_id: bytes) -> str:

@@ -60,7 +60,7 @@ def assume_begun(conn: Connection, site_id: int, begun: Sequence[Begun], cids: M
         is_first = since_at == each.since_at
         if is_first and not is_marked and is_assumed(started_at, since, is_shared=device_id in crowded):
             marker = Marker(each.visit_id, MarkerKind.ASSUMPTION, 0, 0, started_at, each.leaf, cid)
-            assumed.append(UserIdentification(marker, each.visit_id, device_id, None, None))
+            assumed.append(UserIdentification(marker, each.visit_id, None, None, None))
         elif is_first and not is_old and since is not None and since >= started_at:
             named_later.append(each)
     insert_user_identifications(conn, site_id, assumed)
@@ -100,7 +100,7 @@ def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
     delete_marker(conn, site_id, visit_id)
     if wanted is not None:
         marker = Marker(visit_id, MarkerKind.ASSUMPTION, 0, 0, started_at, leaf, wanted)
-        insert_user_identification(conn, site_id, UserIdentification(marker, visit_id, device_id, None, None))
+        insert_user_identification(conn, site_id, UserIdentification(marker, visit_id, None, None, None))
     fold_again(conn, site_id, visit_id)
 
 

@@ -262,7 +262,7 @@ user_identifications = Table(  # the events that move the state of a visit, and 
     Column("event_id", Id, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("visit_id", Id),
-    Column("device_id", Id),
+    Column("device_id", Id),  # null where nobody said it on a device: that of an assumption is its visit's
     Column("uid", Id),
     Column("profile_id", Id, nullable=False),
     Column("identity_id", Text),
