@@ -11,7 +11,7 @@ from playwright.async_api import Browser, async_playwright
 from benchmarks.bench import Bench
 from benchmarks.pages import serving_line, serving_pages
 from benchmarks.server import ROOT, free_port, install
-from benchmarks.stored import last_row
+from benchmarks.stored import fetch, last_row
 from benchmarks.targets import Result
 from tests.browsers import launch
 
@@ -53,8 +53,9 @@ async def _measure_cpu(bench: Bench) -> list[Result]:
                 pairs.append((await _task_ms(browser, without), await _task_ms(browser, with_tag)))
             await browser.close()
     # One page view for each page with the tag, the first one included: the SDK did its work.
-    if last_row(site.url) != len(pairs) + 1:
-        raise RuntimeError(f"{last_row(site.url)} page views stored, {len(pairs) + 1} expected")
+    [[(views,)]] = fetch(site.url, "SELECT count(*) FROM events WHERE category = 'page' AND action = 'view'")
+    if views != len(pairs) + 1:
+        raise RuntimeError(f"{views} page views stored, {len(pairs) + 1} expected")
     return [
         Result("sdk_cpu", [with_tag - without for without, with_tag in pairs], "Chromium, a new visitor for each page")
     ]
