@@ -60,7 +60,7 @@ def assume_whom_visits_are_of(picture: Picture) -> None:
 def _begun(picture: Picture, visit_id: str) -> Begun:
     leaf = picture.beginning[visit_id]
     assert leaf is not None
-    return Begun(visit_id, leaf, picture.visits[visit_id].since_at)
+    return Begun(visit_id, leaf)
 
 
 def _fetch_customers(picture: Picture) -> dict[str, str]:

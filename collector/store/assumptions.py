@@ -21,7 +21,7 @@ from collector.store.marks import (
 )
 from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, padded
 from collector.store.profiles import fetch_cluster, fetch_root, fetch_roots
-from collector.store.schema import events, identifiers, merges, profiles, user_identifications, visits
+from collector.store.schema import events, identifiers, merges, profiles, user_identifications, visit_profiles, visits
 from collector.store.visits import fetch_beginning, hold_visit
 
 # In these words, SQLite does not begin with all customers of a site. A look-up by ids has no parameters but ids.
@@ -31,11 +31,10 @@ CUSTOMERS_OF_ONE = 3  # R13: with no more of them ever, a device is not shared
 
 
 class Begun(NamedTuple):
-    """A visit that a group began: who speaks first, and when on the browser's clock."""
+    """A visit that a group began, as far as it knows, and who spoke first in it."""
 
     visit_id: str
     leaf: str
-    since_at: int
 
 
 def assume_begun(conn: Connection, site_id: int, begun: Sequence[Begun], cids: Mapping[str, str]) -> set[str]:
@@ -54,10 +53,10 @@ def assume_begun(conn: Connection, site_id: int, begun: Sequence[Begun], cids: M
     assumed: list[UserIdentification] = []
     named_later: list[Begun] = []
     for each in begun:
-        device_id, started_at, since_at, is_marked, is_old = stored[each.visit_id]
+        device_id, started_at, speakers, is_marked, is_old = stored[each.visit_id]
         cid = cids.get(each.leaf)
         since = None if cid is None else named.get((each.leaf, cid))
-        is_first = since_at == each.since_at
+        is_first = speakers == 1  # of two, the browser's counter may have to say who was first
         if is_first and not is_marked and is_assumed(started_at, since, is_shared=device_id in crowded):
             marker = Marker(each.visit_id, MarkerKind.ASSUMPTION, 0, 0, started_at, each.leaf, cid)
             assumed.append(UserIdentification(marker, each.visit_id, None, None, None))
@@ -164,7 +163,10 @@ def _starts(site: Slot, *visit_ids: Slot) -> Select[Any]:
     is_marked = select(marks.c.event_id).where(
         marks.c.site_id == visits.c.site_id, marks.c.visit_id == visits.c.visit_id
     )
-    columns = (visits.c.visit_id, visits.c.device_id, visits.c.started_at, visits.c.since_at)
+    pair = visit_profiles.c
+    spoken = (pair.site_id == visits.c.site_id, pair.visit_id == visits.c.visit_id)
+    speakers = select(func.count()).select_from(visit_profiles).where(*spoken).scalar_subquery()
+    columns = (visits.c.visit_id, visits.c.device_id, visits.c.started_at, speakers)
     is_old = is_marked.where(marks.c.event_id == visits.c.visit_id)  # somebody was assumed already
     return select(*columns, is_marked.exists(), is_old.exists()).where(
         visits.c.site_id == site, is_one_of(visits.c.visit_id, visit_ids)

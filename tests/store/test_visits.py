@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from collector.domain.site import Site
+from collector.recorder.memory import Memory
 from collector.store import schema
 from collector.store.database import Database
 from tests.stage import Browser, Stage
@@ -140,3 +141,27 @@ async def test_reset_that_arrives_after_the_next_visit_ends_the_session_of_its_o
     await p.sends()
     assert await transport.look_at_visit(earlier) == ("Anonymous", [("x", False)])
     assert await transport.look_at_visit(p.visit) == ("Anonymous", [])
+
+
+async def test_of_two_that_speak_in_the_same_millisecond_the_counter_says_who_began_the_visit(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    p = stage.browser()
+    p.offline = True
+    await p.says("v")
+    stage.passes(minutes=60)
+    p.arrives()
+    in_question = p.visit
+    await p.tracks()
+    await p.tracks()
+    p.outbox[2]["at"] = p.outbox[1]["at"]
+    stage.passes(minutes=60)
+    p.arrives()
+    await p.says("w")
+    signs_in, first, second, other = range(4)
+    kept = p.outbox
+    await p.sends([first, other, signs_in], one_by_one=True)  # the visitor is w, and then v speaks from the sign-in on
+    transport.memory = Memory()
+    p.outbox = kept
+    await p.sends([second])
+    assert await transport.look_at_visit(in_question) == ("Anonymous", []), "w was not known yet, and spoke first"
