@@ -24,7 +24,7 @@ from collector.store.erasure import Erasures, record_consent
 from collector.store.quarantine import Refused, insert_quarantine, purge_quarantine
 from collector.store.sites import probe
 
-GROUP_EVENTS = 500
+GROUP_EVENTS = 1000
 REFUSAL_COUNTS_S = 1.0
 SUCCESS_COUNTS_S = 1.0  # where the database is another machine's: it may be away and nobody has noticed yet
 PURGE_INTERVAL_MS = 60_000

@@ -51,10 +51,10 @@ def fingerprint(event: Event) -> StoredEvent:
     )
 
 
-class SharedIds(dict[str | None, bytes | None]):
+class SharedIds(dict[str | None, bytearray | None]):
     """The bytes of ids that many events of a group have in common, made when first asked for."""
 
-    def __missing__(self, text: str | None) -> bytes | None:
+    def __missing__(self, text: str | None) -> bytearray | None:
         raw = self[text] = None if text is None else id_bytes(text)
         return raw
 

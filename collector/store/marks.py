@@ -158,7 +158,7 @@ def _session_row(site_id: int, visit_id: str, session: Session) -> tuple[object,
     )
 
 
-def _contact_row(site_id: int, visit_id: str, device: bytes | None, contact: Contact) -> tuple[object, ...]:
+def _contact_row(site_id: int, visit_id: str, device: bytearray | None, contact: Contact) -> tuple[object, ...]:
     session_id = id_bytes(contact.session_id) if contact.session_id else None
     ids = (id_bytes(contact.contact_id), id_bytes(visit_id), device, session_id, id_bytes(contact.profile_id))
     return (site_id, *ids, contact.identity_id, contact.occurred_at)

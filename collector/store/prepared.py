@@ -197,7 +197,7 @@ def _each(dialect: Dialect, statement: Statement) -> tuple[str, frozenset[int]]:
 def _fetch_each(conn: Connection, statement: Statement, site_id: int, ids: Sequence[str | bytes]) -> Sequence[Row]:
     """`fetch_by_ids` on PostgreSQL."""
     text, id_columns = _each(conn.dialect, statement)
-    raw = {value if isinstance(value, bytes) else id_bytes(value) for value in ids}
+    raw = {value if isinstance(value, bytes) else bytes(id_bytes(value)) for value in ids}
     return [_with_text(row, id_columns) for row in await_rows(conn, text, (site_id, list(raw)))]
 
 

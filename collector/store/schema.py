@@ -27,9 +27,9 @@ from sqlalchemy import (
 )
 
 
-def id_bytes(text: str) -> bytes:
-    """The 16 bytes of a UUID given as text."""
-    return a2b_hex(text.replace("-", ""))
+def id_bytes(text: str) -> bytearray:
+    """The 16 bytes of a UUID given as text; a bytearray, which sqlite3 takes as it is (see `store/driver.py`)."""
+    return bytearray(a2b_hex(text.replace("-", "")))
 
 
 def id_text(raw: bytes) -> str:
@@ -44,7 +44,7 @@ class Id(TypeDecorator[str]):
     impl = LargeBinary(16)
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, _dialect: Dialect) -> bytes | None:
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> bytearray | None:
         """Text to bytes."""
         return None if value is None else id_bytes(value)
 

@@ -76,7 +76,7 @@ def assert_foretold(run: Run, arrival: Arrival) -> None:
     profiles = {row[1] for row in known["profiles"] if row[0] == site_id}
 
     def as_foretold(profile_id: str | None) -> str | None:
-        return profile_id if profile_id and schema.id_bytes(profile_id) in profiles else None
+        return profile_id if profile_id and bytes(schema.id_bytes(profile_id)) in profiles else None
 
     made = database.read_now(newest_merges, site_id)[len(before) :]
     assert [(m.winner, m.loser, m.rule) for m in foretold.merges] == [
