@@ -30,7 +30,9 @@ def load(picture: Picture, arrivals: Sequence[Arrival]) -> None:
         contacts = {arrival.contact_id for arrival in newcomers if arrival.contact_id}
         picture.live_contacts = set(fetch_roots(conn, site_id, contacts)) if contacts else set()
     # Known UIDs bring their own device, which may differ from what the cookies said.
-    brought = {uids[uid].device_id for uid in mentioned if uid in uids} - devices.keys()
+    # (Not `- devices.keys()`, which looks at each device that is remembered.)
+    brought = {uids[uid].device_id for uid in mentioned if uid in uids}
+    brought = {device_id for device_id in brought if device_id not in devices}
     _load_devices(picture, brought)
     _load_uids(picture, _youngest(picture, brought))
 
