@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import runpy
+from collections.abc import Callable
 
 from collector.domain.event import Arrival, Receipt
-from collector.recorder import Recorder, queue
+from collector.recorder import Recorder
 
-record_durably = Recorder.record
+EARLY_ANSWERS = 1000  # half of the recorder's queue
+
+record_durably = Recorder.record_later
 in_flight: set[asyncio.Task[Receipt]] = set()
 
 
-async def record_early(self: Recorder, arrival: Arrival) -> Receipt:
+async def record_early(self: Recorder, read: Callable[[], Arrival]) -> Receipt:
     """Answer at once; only where the queue is half full wait for the commit, so that load cannot outrun the writer."""
-    task = asyncio.create_task(record_durably(self, arrival))
+    arrival = read()
+    task = asyncio.create_task(record_durably(self, lambda: arrival))
     in_flight.add(task)
     task.add_done_callback(in_flight.discard)
     if len(in_flight) > EARLY_ANSWERS:
@@ -25,8 +29,6 @@ async def record_early(self: Recorder, arrival: Arrival) -> Receipt:
     return Receipt(len(arrival.events), 0, 0, 0, arrival.contact_id, arrival.device_id)
 
 
-EARLY_ANSWERS = 2 * queue.GROUP_EVENTS
-
 if __name__ == "__main__":
-    Recorder.record = record_early  # type: ignore[method-assign]
+    Recorder.record_later = record_early  # type: ignore[method-assign]
     runpy.run_module("collector", run_name="__main__")
