@@ -35,11 +35,11 @@ from collector.web.api.access import ADMINISTRATION, Administration
 from collector.web.api.scrubber import Scrubber
 from collector.web.body import Patience
 from collector.web.bots import read_agent
+from collector.web.connections import Listener
 from collector.web.cookies import CookieJar
-from collector.web.deadlines import Listener
 from collector.web.edge import EDGE, Edge
+from collector.web.lane import Lane
 from collector.web.limits import Limits
-from collector.web.middleware import shorten_way_to_collect
 from collector.web.provider import ProviderUnusable, Recognition, load_provider
 from collector.web.proxies import Proxies
 from collector.web.routes import connection_settings, make_web_app
@@ -181,14 +181,13 @@ async def serve(config: Config, post: Post | None = None) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     runner = web.AppRunner(create_app(config), shutdown_timeout=config.shutdown_grace_s)
     await runner.setup()
-    server = runner.server
-    assert server is not None
-    collect = f"{config.prefix}/v1/collect"
-    server.request_handler = shorten_way_to_collect(server.request_handler, runner.app[EDGE], collect)
+    edge = runner.app[EDGE]
+    # A recognition of the site owner's own is asked about requests as aiohttp knows them.
+    lane = None if edge.recognition else Lane(edge, f"{config.prefix}/v1/collect", asyncio.get_running_loop())
     try:
         settings = connection_settings(config.keepalive_timeout_s)
         listening = None if post is None else post.listening
-        listener = Listener(runner, config.host, config.port, config.header_timeout_s, settings, listening)
+        listener = Listener(runner, config.host, config.port, config.header_timeout_s, settings, listening, lane)
         await listener.start()
         if post is None:
             sys.stdout.write(f"Regulars listens on {listener.name}{config.prefix}/\n")

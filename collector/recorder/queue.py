@@ -122,19 +122,19 @@ class Recorder:
 
         Raises `QueueFull` or `StorageUnavailable`, and then the sender has to keep its events.
         """
-        return await self.record_later(lambda: arrival)
+        return await self.enqueue(lambda: arrival)
 
-    async def record_later(self, read: Callable[[], Arrival]) -> Receipt:
-        """`record` for a request that `read` parses when its turn comes, and raises what `read` raises.
+    def enqueue(self, read: Callable[[], Arrival]) -> asyncio.Future[Receipt]:
+        """`record` for a request that `read` parses when its turn comes; what `read` raises comes out too.
 
-        Requests that are parsed one after the other find their code in the processor's cache.
+        Raises `QueueFull` at once. Parsed one after the other, requests find their code in the processor's cache.
         """
         if self._stopping or len(self._waiting) >= self._queue_size:
             raise QueueFull
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(read, answer))
         self._wake.set()
-        return await answer
+        return answer
 
     async def quarantine_raw(self, site_id: int, received_at: int, refused: Refused) -> None:
         """Keep a body that could not be parsed at all. Raises `StorageUnavailable`."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from aiohttp import hdrs, web
 
 from collector import metrics
+from collector.web.asked import Asked
 from collector.web.body import MAX_BYTES, gunzip, read_slowly
 from collector.web.cookies import NOTHING, Carried
 from collector.web.edge import Edge
@@ -32,15 +33,20 @@ class Visitor(NamedTuple):
         return self._replace(origin=None, device=None, contact=None)
 
 
-def write_key_of(request: web.Request) -> str:
+def write_key_of(request: Asked) -> str:
     """The `site` of the query string."""
     return request.query.get("site", "")
 
 
-async def find_site(edge: Edge, request: web.Request) -> Entry:
+def known_site(edge: Edge, request: Asked) -> Entry | None:
+    """The site of the request, if it sends what the SDK sends: nothing but a key that is known and not disabled."""
+    entry = edge.sites.get(request.raw_path.partition("?site=")[2])
+    return None if entry is None or entry.site.disabled else entry
+
+
+async def find_site(edge: Edge, request: Asked) -> Entry:
     """The site of the request. Raises `Refusal` for a key unknown (401) or disabled (403)."""
-    # The SDK sends nothing but the key, and that can be told without parsing the URL.
-    entry = edge.sites.get(request.raw_path.partition("?site=")[2]) or await edge.sites.find(write_key_of(request))
+    entry = known_site(edge, request) or await edge.sites.find(write_key_of(request))
     if entry is None:
         raise Refusal("unknown_key")
     if entry.site.disabled:
@@ -48,7 +54,7 @@ async def find_site(edge: Edge, request: web.Request) -> Entry:
     return entry
 
 
-def origin_of(request: web.Request, entry: Entry) -> str | None:
+def origin_of(request: Asked, entry: Entry) -> str | None:
     """The Origin of the request, None if it has none. Raises `Refusal` (403) for one that the site does not list."""
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None and origin not in entry.origins:
@@ -56,7 +62,7 @@ def origin_of(request: web.Request, entry: Entry) -> str | None:
     return origin
 
 
-def admit(edge: Edge, request: web.Request, entry: Entry, now: int) -> Visitor:
+def admit(edge: Edge, request: Asked, entry: Entry, now: int) -> Visitor:
     """Origin, cookies and rate of a request to a known site. Raises `Refusal`."""
     origin = origin_of(request, entry)
     address = network_of(edge.proxies.address_of(request))
@@ -72,7 +78,7 @@ def admit(edge: Edge, request: web.Request, entry: Entry, now: int) -> Visitor:
     return Visitor(entry, origin, address, device, contact)
 
 
-def check_form(request: web.Request) -> None:
+def check_form(request: Asked) -> None:
     """Size as announced, content type and encoding. Raises `Refusal` (413, 415)."""
     headers = request.headers
     length = headers.get(hdrs.CONTENT_LENGTH)
@@ -103,5 +109,10 @@ async def read_payload(edge: Edge, request: web.Request) -> bytes:
     data = content.read_nowait() if content.is_eof() else await read_slowly(content, edge.patience)
     if len(data) > MAX_BYTES:
         raise Refusal("body_too_large")
+    return decode(request, data)
+
+
+def decode(request: Asked, data: bytes) -> bytes:
+    """A body as it was before it was compressed for the way. Raises `Refusal`."""
     encoding = request.headers.get(hdrs.CONTENT_ENCODING)
     return gunzip(data) if encoding is not None and encoding.lower() == "gzip" else data

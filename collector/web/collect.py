@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn, cast
 
 import msgspec
 from aiohttp import hdrs, web
@@ -12,67 +13,102 @@ from msgspec.structs import replace
 
 from collector.domain.event import Arrival, Event, Receipt, Trust
 from collector.domain.quarantine import MAX_RAW_BYTES
-from collector.domain.site import Site
 from collector.recorder import QueueFull, StorageUnavailable
 from collector.store.quarantine import Refused
 from collector.web.admission import Visitor, admit, check_form, find_site, read_payload
+from collector.web.asked import Asked
 from collector.web.bots import is_prefetch, read_agent
 from collector.web.cookies import CURRENT_CONTACT, GLOBAL_VISIT
 from collector.web.edge import EDGE, Edge
 from collector.web.errors import Refusal
-from collector.web.verdict import Verdict
+from collector.web.headers import json_headers
 from collector.wire.batch import Batch, RequestError
 from collector.wire.native import parse_batch
 from collector.wire.warnings import IDENTIFY_RATE_LIMITED
 
 
-async def post_batch(request: web.Request) -> web.StreamResponse:
-    """Record a batch. Every event gets a verdict: listed in `results`, or stored without anything to remark."""
-    return await take_batch(request.app[EDGE], request)
+class Taken(NamedTuple):
+    """A batch that was let in, with all that it takes to record and to answer it. `data` is its body, decoded."""
+
+    edge: Edge
+    asked: Asked
+    visitor: Visitor
+    data: bytes
+    now: int
+
+    def read(self) -> Arrival:
+        """What is to be recorded. Raises `Refusal` (400, 413)."""
+        site = self.visitor.entry.site
+        batch = parse_batch(self.data, self.now, site.settings.purchases_assert)
+        if type(batch) is RequestError:
+            raise Refusal(batch.code, events=batch.count)
+        return make_arrival(self.edge, self.asked, self.visitor, cast("Batch", batch), self.now)
+
+    def cookies_for(self, receipt: Receipt) -> Sequence[str]:
+        """Set-Cookie values that name device and profile, where what the browser has is missing, old or another one."""
+        edge, visitor, now = self.edge, self.visitor, self.now
+        if visitor.origin is None:
+            return ()
+        site_id, suffixed = visitor.entry.site.site_id, edge.sites.has_several
+        return [
+            edge.cookies.write(name, site_id, value, now, suffixed=suffixed)
+            for name, value, carried in (
+                (GLOBAL_VISIT, receipt.device_id, visitor.device),
+                (CURRENT_CONTACT, receipt.contact_id, visitor.contact),
+            )
+            if value is not None and (carried is None or carried.value != value or carried.is_stale(now))
+        ]
+
+    def enqueue(self) -> asyncio.Future[Receipt]:
+        """Store it; the receipt comes after the commit. What fails is for `fail` to explain."""
+        try:
+            return self.edge.recorder.enqueue(self.read)
+        except QueueFull as error:
+            raise self.refusal_of(error) from error
+
+    def refusal_of(self, error: QueueFull | StorageUnavailable) -> Refusal:
+        """That nothing could be stored (503), for all of its events."""
+        events = parse_batch(self.data, self.now).count
+        return Refusal(error.code, events=events, retry_after_s=error.retry_after_s)
+
+    async def fail(self, error: BaseException) -> NoReturn:
+        """Raise why it was not stored, after a body that is no JSON was kept. Raises `StorageUnavailable`, too."""
+        if isinstance(error, QueueFull | StorageUnavailable):
+            raise self.refusal_of(error) from error
+        if isinstance(error, Refusal) and error.code == "malformed_json":
+            device, contact = self.visitor.device, self.visitor.contact
+            kept = Refused(
+                error.code,
+                "",
+                self.data[:MAX_RAW_BYTES],
+                device_id=device.value if device else None,
+                contact_id=contact.value if contact else None,
+            )
+            await self.edge.recorder.quarantine_raw(self.visitor.entry.site.site_id, self.now, kept)
+        raise error
 
 
-async def take_batch(edge: Edge, request: web.Request) -> web.StreamResponse:
-    """`post_batch` for a caller that has the edge at hand."""
+async def post_batch(request: web.Request) -> web.Response:
+    """Record a batch. Every event gets a verdict: listed in `results`, or stored without anything to remark.
+
+    Few come here: most take the short way, by `lane`.
+    """
+    edge = request.app[EDGE]
     now = edge.now()
     check_form(request)
     visitor = admit(edge, request, await find_site(edge, request), now)
-    data = await read_payload(edge, request)
-    site = visitor.entry.site
-
-    def read() -> Arrival:
-        return make_arrival(edge, request, visitor, read_batch(data, now, site), now)
-
+    taken = Taken(edge, request, visitor, await read_payload(edge, request), now)
     try:
-        receipt = await record(edge, request, read, lambda: parse_batch(data, now).count)
-    except Refusal as refusal:
-        if refusal.code == "malformed_json":
-            await edge.recorder.quarantine_raw(site.site_id, now, keep_request(visitor, refusal.code, data))
-        raise
-    cookies = fresh_cookies(edge, visitor, receipt, now) if visitor.origin is not None else ()
-    return Verdict(visitor.entry.headers[visitor.origin], receipt_body(receipt), cookies, now)
+        receipt = await record(edge, request, taken.read())
+    except (Refusal, QueueFull, StorageUnavailable) as error:
+        await taken.fail(error)
+    response = web.Response(body=receipt_body(receipt), headers=json_headers(visitor.origin))
+    for cookie in taken.cookies_for(receipt):
+        response.headers.add(hdrs.SET_COOKIE, cookie)
+    return response
 
 
-def read_batch(data: bytes, now: int, site: Site) -> Batch:
-    """A request's body, parsed. Raises `Refusal` (400, 413)."""
-    batch = parse_batch(data, now, site.settings.purchases_assert)
-    if type(batch) is RequestError:
-        raise Refusal(batch.code, events=batch.count)
-    return cast("Batch", batch)
-
-
-def keep_request(visitor: Visitor, code: str, data: bytes) -> Refused:
-    """A request that could not be parsed, for the quarantine: its beginning, and whose browser sent it."""
-    device, contact = visitor.device, visitor.contact
-    return Refused(
-        code,
-        "",
-        data[:MAX_RAW_BYTES],
-        device_id=device.value if device else None,
-        contact_id=contact.value if contact else None,
-    )
-
-
-def make_arrival(edge: Edge, request: web.Request, visitor: Visitor, batch: Batch, now: int) -> Arrival:
+def make_arrival(edge: Edge, request: Asked, visitor: Visitor, batch: Batch, now: int) -> Arrival:
     """What is to be recorded on behalf of a visitor.
 
     The device is the one of the cookie; where cookies do not come back, the SDK's own; else a new one.
@@ -94,20 +130,13 @@ def make_arrival(edge: Edge, request: web.Request, visitor: Visitor, batch: Batc
     )  # fmt: skip
 
 
-async def record(edge: Edge, request: web.Request, read: Callable[[], Arrival], count: Callable[[], int]) -> Receipt:
-    """Store what `read` makes of the request; returns after the commit.
-
-    Raises what `read` raises, and `Refusal` (503) for all of the `count` events.
-    """
-    try:
-        if edge.recognition is None:
-            return await edge.recorder.record_later(read)
-        asked = read()
-        arrival = await edge.recognition.recognise(request, asked)
-        receipt = await edge.recorder.record(arrival)
-    except (QueueFull, StorageUnavailable) as error:
-        raise Refusal(error.code, events=count(), retry_after_s=error.retry_after_s) from error
-    await edge.recognition.remember(request, asked, arrival, receipt)
+async def record(edge: Edge, request: web.Request, arrival: Arrival) -> Receipt:
+    """Store a request's events; returns after the commit. Raises `QueueFull` or `StorageUnavailable`."""
+    if edge.recognition is None:
+        return await edge.recorder.record(arrival)
+    recognised = await edge.recognition.recognise(request, arrival)
+    receipt = await edge.recorder.record(recognised)
+    await edge.recognition.remember(request, arrival, recognised, receipt)
     return receipt
 
 
@@ -146,16 +175,3 @@ def receipt_body(receipt: Receipt) -> bytes:
             ],
         }
     )
-
-
-def fresh_cookies(edge: Edge, visitor: Visitor, receipt: Receipt, now: int) -> Sequence[str]:
-    """Set-Cookie values that name device and profile, where what the browser has is missing, old or another one."""
-    site_id, suffixed = visitor.entry.site.site_id, edge.sites.has_several
-    return [
-        edge.cookies.write(name, site_id, value, now, suffixed=suffixed)
-        for name, value, carried in (
-            (GLOBAL_VISIT, receipt.device_id, visitor.device),
-            (CURRENT_CONTACT, receipt.contact_id, visitor.contact),
-        )
-        if value is not None and (carried is None or carried.value != value or carried.is_stale(now))
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -31,8 +32,8 @@ class Recording(Protocol):
     async def record(self, arrival: Arrival) -> Receipt:
         """Store; returns after the commit."""
 
-    async def record_later(self, read: Callable[[], Arrival]) -> Receipt:
-        """`record` for a request that `read` parses when its turn comes, and raises what `read` raises."""
+    def enqueue(self, read: Callable[[], Arrival]) -> asyncio.Future[Receipt]:
+        """`record` for a request that `read` parses when its turn comes; what `read` raises comes out too."""
 
     async def quarantine_raw(self, site_id: int, received_at: int, refused: Refused) -> None:
         """Keep a body that could not be parsed."""

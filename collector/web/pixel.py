@@ -25,7 +25,7 @@ async def get_pixel(request: web.Request) -> web.Response:
     visitor = admit(edge, request, entry, now)
     batch = parse_pixel(request.query, now, edge.fresh_id(), entry.site.settings.purchases_assert)
     arrival = make_arrival(edge, request, visitor.without_cookies(), batch, now)
-    await record(edge, request, lambda: arrival, lambda: batch.count)
+    await record(edge, request, arrival)
     headers = _HEADERS.copy()
     if visitor.origin is not None:
         headers.update(cors(visitor.origin))

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterable
 from functools import lru_cache
 
-from aiohttp import web
+from collector.web.asked import Asked
 
 
 class Proxies:
@@ -18,7 +18,7 @@ class Proxies:
         self._networks = tuple(ipaddress.ip_network(network, strict=False) for network in networks)
         self._is_trusted = lru_cache(1024)(self._lies_inside)
 
-    def address_of(self, request: web.Request) -> str:
+    def address_of(self, request: Asked) -> str:
         """The client's address: the last one that was not written by a client itself."""
         address = request.remote or ""
         if not self._networks:

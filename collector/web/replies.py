@@ -9,6 +9,7 @@ from multidict import CIMultiDict
 from collector import metrics
 from collector.recorder import QueueFull, StorageUnavailable
 from collector.web.admission import write_key_of
+from collector.web.asked import Asked
 from collector.web.edge import Edge
 from collector.web.errors import MEANINGS, Refusal, error_body
 from collector.web.headers import JSON, cors
@@ -20,7 +21,7 @@ LINGER_S = 0.5
 log = structlog.get_logger()
 
 
-def answer_failure(edge: Edge, request: web.Request, error: Exception, route: str | None) -> web.Response:
+def answer_failure(edge: Edge, request: Asked, error: Exception, route: str | None) -> web.Response:
     """The reply to whatever a handler raised. `route` is the name of its route."""
     if isinstance(error, Refusal):
         return answer_refusal(edge, request, error, route)
@@ -32,7 +33,7 @@ def answer_failure(edge: Edge, request: web.Request, error: Exception, route: st
 
 
 def answer_refusal(
-    edge: Edge, request: web.Request, refusal: Refusal, route: str | None, request_id: str | None = None
+    edge: Edge, request: Asked, refusal: Refusal, route: str | None, request_id: str | None = None
 ) -> web.Response:
     """The reply to a refused request; its events are counted here."""
     meaning = MEANINGS[refusal.code]
@@ -46,7 +47,7 @@ def answer_refusal(
     if meaning.status == 401:
         headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
     response = web.Response(status=meaning.status, body=error_body(refusal.code, request_id), headers=headers)
-    if refusal.closes:
+    if refusal.closes and isinstance(request, web.BaseRequest):
         response.force_close()
         # aiohttp would wait for the rest of a body that was given up because it does not come; a moment is enough for
         # the reply to be read before the connection is reset under what is still being sent.
@@ -54,7 +55,7 @@ def answer_refusal(
     return response
 
 
-def _cors_of(edge: Edge, request: web.Request) -> dict[str, str]:
+def _cors_of(edge: Edge, request: Asked) -> dict[str, str]:
     """CORS headers of a failure: for origins of the site; where the key is unknown, for those of any site.
 
     A page must be able to read that its key is wrong, or it would take the failure for a broken network and try again.

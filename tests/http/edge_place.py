@@ -22,11 +22,11 @@ from collector.domain.site import Site, SiteSettings
 from collector.store.consents import Consent
 from collector.store.quarantine import Refused
 from collector.web.body import Patience
+from collector.web.connections import Listener
 from collector.web.cookies import CookieJar
-from collector.web.deadlines import Listener
 from collector.web.edge import EDGE, Edge
+from collector.web.lane import Lane
 from collector.web.limits import Limits
-from collector.web.middleware import shorten_way_to_collect
 from collector.web.proxies import Proxies
 from collector.web.routes import connection_settings, make_web_app
 from collector.web.sdk_file import Sdk
@@ -50,7 +50,10 @@ def fresh_id() -> str:
 
 @dataclass
 class RememberingRecorder:
-    """Accepts everything that is an event. `fails` is raised instead, `contact_id` and `outcomes` are answered."""
+    """Accepts everything that is an event. `fails` is raised instead, `contact_id` and `outcomes` are answered.
+
+    Nothing is stored before `may_store`. `enqueued` counts what came the short way.
+    """
 
     arrivals: list[Arrival] = field(default_factory=list)
     raw: list[tuple[int, str, bytes]] = field(default_factory=list)
@@ -60,6 +63,11 @@ class RememberingRecorder:
     outcomes: tuple[Outcome, ...] = ()
     ready: bool = True
     probes: int = 0
+    enqueued: int = 0
+    may_store: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.may_store.set()
 
     async def record(self, arrival: Arrival) -> Receipt:
         await self._may_fail()
@@ -79,8 +87,12 @@ class RememberingRecorder:
         metrics.count_receipts([receipt])
         return receipt
 
-    async def record_later(self, read: Callable[[], Arrival]) -> Receipt:
-        return await self.record(read())
+    def enqueue(self, read: Callable[[], Arrival]) -> asyncio.Future[Receipt]:
+        async def record() -> Receipt:
+            return await self.record(read())
+
+        self.enqueued += 1
+        return asyncio.ensure_future(record())
 
     async def quarantine_raw(self, site_id: int, received_at: int, refused: Refused) -> None:
         await self._may_fail()
@@ -97,6 +109,7 @@ class RememberingRecorder:
 
     async def _may_fail(self) -> None:
         await asyncio.sleep(0)
+        await self.may_store.wait()
         if self.fails is not None:
             raise self.fails
 
@@ -217,11 +230,9 @@ async def open_place(
     app.cleanup_ctx.append(run_directory)
     runner = web.AppRunner(app, shutdown_timeout=1)
     await runner.setup()
-    if is_short:
-        assert runner.server is not None
-        handle = runner.server.request_handler
-        runner.server.request_handler = shorten_way_to_collect(handle, edge, f"{prefix}/v1/collect")
-    listener = Listener(runner, "127.0.0.1", 0, header_timeout_s, connection_settings(keepalive_timeout_s))
+    lane = Lane(edge, f"{prefix}/v1/collect", asyncio.get_running_loop()) if is_short else None
+    settings = connection_settings(keepalive_timeout_s)
+    listener = Listener(runner, "127.0.0.1", 0, header_timeout_s, settings, lane=lane)
     await listener.start()
     session = aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
     try:
