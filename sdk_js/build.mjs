@@ -46,8 +46,8 @@ async function renamed(text) {
 }
 
 /**
- * The same in fewer bytes after gzip. Throws when the names do not mean what they meant any more. The search takes most of
- * a minute, hence what it found is kept in packed.json, for as long as the code stays as it is.
+ * The same in fewer bytes after gzip. Throws when the names do not mean what they meant any more. The search takes a minute or
+ * two, hence what it found is kept in packed.json, for as long as the code stays as it is.
  */
 async function packed(code) {
   const file = join(here, "packed.json");

@@ -1,10 +1,10 @@
 // Makes a script smaller: of the texts that mean the same, it looks for the one that gzip packs best. Free to choose are
 // the names of variables and the order of the functions at the top; what happens at random is the same in every build.
 
-import { gzipSync } from "node:zlib";
+import { sizeOf } from "./gzip.mjs";
 import { scopesOf } from "./scopes.mjs";
 
-const ATTEMPTS = 150_000; // about 40 s
+const ATTEMPTS = 150_000; // a minute or two
 const RANGE = 10_000;
 const TOO_MANY = 40; // variables that one step renames
 const NAMES = [..."etrnaioslducfhpgmywvbkxjqzETRNAIOSLDUCFHPGMYWVBKXJQZ$_"];
@@ -34,7 +34,7 @@ function search(bindings, globals, parts, write, attempts) {
     if (draw(3)) otherNames = renamed(names, draw(names.length), free[draw(free.length)], neighbours);
     else otherOrder = moved(order, draw);
     if (!otherNames) continue;
-    const otherSize = gzipSync(write(otherNames, otherOrder), { level: 9 }).length;
+    const otherSize = sizeOf(write(otherNames, otherOrder));
     // At first it may become a little larger, so as not to be stuck with the first text that no single step improves.
     const daring = 0.2 * (1 - attempt / attempts);
     if (otherSize <= size || Math.exp((size - otherSize) / daring) * RANGE > draw(RANGE)) {
