@@ -341,7 +341,7 @@ interactions = Table(  # conversations and the like, and whom they are held to b
     Index("interactions_by_visit", "site_id", "visit_id"),
     Index("interactions_by_time", "site_id", "created_at", "interaction_id"),
 )
-# Of partial indexes, PostgreSQL's condition is in the migration: said here, it would load 3 MB that SQLite can do without.
+# Of partial indexes, PostgreSQL's condition is in the migration: here, it would load 3 MB that SQLite can do without.
 PENDING = and_(interactions.c.identification == literal_column("'agent_decides'"), interactions.c.decided_at.is_(None))
 Index(
     "interactions_pending",
