@@ -17,8 +17,8 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-# sqlite3 takes int, float, str and bytearray as they are. For any other value it looks whether somebody adapts its type,
-# and then whether the value adapts itself, with errors raised and caught: half a microsecond, where nobody does.
+# sqlite3 takes int, float, str and bytearray as they are. For any other value it looks whether somebody adapts its
+# type, and then whether the value adapts itself, with errors raised and caught: half a microsecond, where nobody does.
 for _type in (bytes, bool, type(None)):
     sqlite3.register_adapter(_type, _as_it_is)
 
