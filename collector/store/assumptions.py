@@ -103,7 +103,8 @@ def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
     wanted = cid if is_assumed(started_at, since, is_shared=not is_certain) else None
     if wanted == assumed:
         return
-    delete_marker(conn, site_id, visit_id)
+    if assumed is not None:
+        delete_marker(conn, site_id, visit_id)
     if wanted is not None:
         marker = Marker(visit_id, MarkerKind.ASSUMPTION, 0, 0, started_at, leaf, wanted)
         insert_user_identification(conn, site_id, UserIdentification(marker, visit_id, None, None, None))
@@ -188,7 +189,7 @@ def _crowds(site: Slot, *devices: Slot) -> Select[Any]:
 
 def _assumption(site: Slot, visit: Slot) -> Select[Any]:
     table = user_identifications  # an assumption is marked under the id of its visit
-    return select(table.c.identity_id).where(table.c.site_id == site, table.c.event_id == visit)
+    return select(table.c.identity_id).where(table.c.site_id == site, table.c.event_id == visit, IS_ASSUMPTION)
 
 
 def _assumed(site: Slot, *visit_ids: Slot) -> Select[Any]:
