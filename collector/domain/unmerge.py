@@ -71,7 +71,8 @@ def decide_unmerge(case: MergeCase) -> Unmerge | Refused:
     moved = (case.merge.loser, *case.merge.followers)
     stays = tuple(leaf for leaf in case.leaves if leaf not in moved)
     restored = []
-    for retired in case.retired:
+    # A back-fill replaces nothing. One that comes late rests on an event that may have, in another transaction (R7).
+    for retired in case.retired if case.merge.rule != "R7" else ():
         old = retired.held
         side = moved if old.profile_id in moved else stays
         if any(held.kind == old.kind and held.profile_id in side for held in case.identifiers):

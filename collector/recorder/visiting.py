@@ -12,7 +12,7 @@ from collector.domain.recognition import DAY_MS
 from collector.domain.visit import SILENCE_MS
 from collector.recorder.picture import Picture
 from collector.store import visits
-from collector.store.assumptions import Begun, assume_begun, fetch_customers, settle_assumption
+from collector.store.assumptions import Begun, assume_begun, fetch_assumed, fetch_customers, settle_assumption
 from collector.store.marks import fold_again
 
 PAGE_VIEW = ("page", "view")
@@ -47,6 +47,8 @@ def assume_whom_visits_are_of(picture: Picture) -> None:
         visit_id for visit_id in picture.beginning if not customers.keys().isdisjoint(picture.visits[visit_id].leaves)
     }
     in_question |= picture.widened.keys()
+    # One that is not remembered may be stored, and assumed of somebody before whom a stranger spoke, as it turns out.
+    in_question |= fetch_assumed(conn, site_id, picture.beginning.keys() - in_question)
     begun = [_begun(picture, visit_id) for visit_id in in_question if picture.beginning.get(visit_id) is not None]
     for root, since in picture.named.items():
         in_question |= visits.fetch_visits_after(conn, site_id, root, since)

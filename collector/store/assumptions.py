@@ -26,6 +26,8 @@ from collector.store.visits import fetch_beginning, hold_visit
 
 # In these words, SQLite does not begin with all customers of a site. A look-up by ids has no parameters but ids.
 IS_CID = func.lower(identifiers.c.kind) == literal_column("'cid'")
+# A visit that no SDK named is called by the event that began it, which may be marked itself.
+IS_ASSUMPTION = user_identifications.c.kind == literal_column(f"'{MarkerKind.ASSUMPTION}'")
 
 CUSTOMERS_OF_ONE = 3  # R13: with no more of them ever, a device is not shared
 
@@ -75,6 +77,11 @@ def _fetch_alone(conn: Connection, site_id: int, leaves: Collection[str]) -> set
     return {leaf for leaf, root in roots.items() if root == leaf} - followed
 
 
+def fetch_assumed(conn: Connection, site_id: int, visit_ids: Collection[str]) -> set[str]:
+    """Those of `visit_ids` that are assumed to be somebody's."""
+    return {row[0] for row in fetch_by_ids(conn, _assumed, site_id, list(visit_ids))}
+
+
 def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
     """Assume of a visit what was known of its first speaker when it began, and fold it again if that is news.
 
@@ -96,7 +103,8 @@ def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
     wanted = cid if is_assumed(started_at, since, is_shared=not is_certain) else None
     if wanted == assumed:
         return
-    delete_marker(conn, site_id, visit_id)
+    if assumed is not None:
+        delete_marker(conn, site_id, visit_id)
     if wanted is not None:
         marker = Marker(visit_id, MarkerKind.ASSUMPTION, 0, 0, started_at, leaf, wanted)
         insert_user_identification(conn, site_id, UserIdentification(marker, visit_id, None, None, None))
@@ -181,7 +189,14 @@ def _crowds(site: Slot, *devices: Slot) -> Select[Any]:
 
 def _assumption(site: Slot, visit: Slot) -> Select[Any]:
     table = user_identifications  # an assumption is marked under the id of its visit
-    return select(table.c.identity_id).where(table.c.site_id == site, table.c.event_id == visit)
+    return select(table.c.identity_id).where(table.c.site_id == site, table.c.event_id == visit, IS_ASSUMPTION)
+
+
+def _assumed(site: Slot, *visit_ids: Slot) -> Select[Any]:
+    table = user_identifications
+    return select(table.c.event_id).where(
+        table.c.site_id == site, is_one_of(table.c.event_id, visit_ids), IS_ASSUMPTION
+    )
 
 
 def _fetch_assumption(conn: Connection, site_id: int, visit_id: str) -> str | None:

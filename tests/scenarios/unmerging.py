@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.scenarios.people import E, F, X, Y, somebody
-from tests.stage import Browser, Stage
+from tests.stage import Browser, Letter, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,6 +386,44 @@ async def an_email_that_somebody_else_got_meanwhile_forbids_it(stage: Stage) -> 
     assert (refused.code, refused.profile_id) == ("identifier_taken", (await stage.person(uid=thief.uid)).profile_id)
     assert await _standing(stage) == [merge_id]
     assert (await stage.person(cid=X)).email == F
+
+
+async def an_email_that_a_back_fill_did_not_replace_does_not_come_back_with_it(stage: Stage) -> None:
+    """The back-fill rests on an event that replaced an e-mail, but came later, when that was history."""
+    for somebody_has_it in (False, True):
+        x, e = f"{X}-{somebody_has_it}", f"{somebody_has_it}.{E}"
+        p = await somebody(stage, x, e)
+        late = await _unsent_by_another_uid(p)
+        stage.passes(minutes=10)
+        await stage.transport.assert_from_server(p.uid, x, f"new.{e}", stage.now)
+        q = await somebody(stage, x)
+        await stage.transport.assert_from_server(q.uid, x, f"of.q.{e}", stage.now)
+        joined, *_ = await _standing(stage)
+        assert (await stage.transport.unmerge(joined)).code is None
+        if somebody_has_it:
+            await somebody(stage, email=e)
+        before = (await stage.person(cid=x)).email, await stage.look(email=e)
+        assert before[0] is None, "the last e-mail of x went with q"
+        await p.delivers(late)
+        back_filled, *_ = await stage.transport.journal()
+        assert (back_filled["rule"], back_filled["reversed_at"]) == ("R7", None)
+        done = await stage.transport.unmerge(back_filled["merge_id"])
+        assert done.document is not None, done
+        assert done.document["restored"] == []
+        assert ((await stage.person(cid=x)).email, await stage.look(email=e)) == before
+
+
+async def _unsent_by_another_uid(p: Browser) -> Letter:
+    """What the browser tracks under another UID and does not get through, before it has the UID of before again."""
+    script = p.script
+    assert script is not None
+    p.loses("script", "contact")
+    p.offline = True
+    p._script().device = script.device
+    await p.tracks()
+    late, p.outbox, p.offline = p.letter(p.outbox), [], False
+    p.script = script
+    return late
 
 
 async def an_email_that_has_a_successor_remains_history(stage: Stage) -> None:

@@ -165,3 +165,26 @@ async def test_of_two_that_speak_in_the_same_millisecond_the_counter_says_who_be
     p.outbox = kept
     await p.sends([second])
     assert await transport.look_at_visit(in_question) == ("Anonymous", []), "w was not known yet, and spoke first"
+
+
+async def test_a_stranger_who_turns_out_to_have_spoken_first_is_not_taken_for_a_customer(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    for is_remembered in (True, False):
+        p = stage.browser()
+        await p.says(f"x{is_remembered}")
+        customer, customers_cookie = p.script, p.contact_cookie
+        stage.passes(minutes=60)
+        p.arrives()
+        p.loses("script", "contact")
+        p.offline = True
+        await p.tracks()
+        late, p.outbox, p.offline = p.outbox, [], False
+        p.script, p.contact_cookie = customer, customers_cookie
+        await p.tracks()
+        assert await transport.look_at_visit(p.visit) == ("WM-Recognized", [])
+        if not is_remembered:
+            transport.memory = Memory()
+        p.outbox, p.contact_cookie, p.device_cookie, p.script = late, None, None, None
+        await p.sends()
+        assert await transport.look_at_visit(p.visit) == ("Anonymous", [])

@@ -119,3 +119,16 @@ async def test_a_repeat_is_a_repeat_in_whichever_visit_it_was_put(transport: Sto
     once = event(a_uid(), 0)
     record(transport, once, once)
     assert visits(transport) == {once.event_id: (0, 0)}
+
+
+async def test_signing_in_on_a_shared_device_begins_a_session_in_a_visit_that_nobody_named(
+    transport: StoreTransport,
+) -> None:
+    uid, device = a_uid(), an_id()
+    signing_in = [
+        event(uid, 40 * n, "user", "sign_in", assertion=Assertion(cid, None)) for n, cid in enumerate("vwxyz")
+    ]
+    again = event(uid, 240, "user", "sign_in", assertion=Assertion("z", None))
+    record(transport, *signing_in, again, device=device)
+    for each, cid in zip([*signing_in, again], "vwxyzz", strict=True):
+        assert await transport.look_at_visit(each.event_id) == ("Authenticated", [(cid, True)])

@@ -26,6 +26,7 @@ class Journalled:
     winner: str
     loser: str
     followers: list[str]
+    rule: str
     event_id: str
     is_reversed: bool = False
     is_lifted: bool = False
@@ -104,7 +105,7 @@ class LongWorld(World):
     def _merge(self, merge: Merge, event_id: str) -> None:
         followers = [leaf for leaf, root in self.merged_into.items() if root == merge.loser]
         super()._merge(merge, event_id)
-        self.journal.append(Journalled(merge.winner, merge.loser, followers, event_id))
+        self.journal.append(Journalled(merge.winner, merge.loser, followers, merge.rule, event_id))
 
     def unmerge(self, merge: Journalled) -> list[Journalled] | str:
         """R12: the merges that are to be undone before, newest first, or else what is in the way, "" for nothing."""
@@ -121,7 +122,7 @@ class LongWorld(World):
         moved = {merge.loser, *merge.followers}
         stayed = {leaf for leaf in self.first_seen if self.root(leaf) == self.root(merge.winner)} - moved
         back = []
-        for old in self.retired:
+        for old in self.retired if merge.rule != "R7" else ():
             half = moved if old.leaf in moved else stayed
             if old.event_id != merge.event_id or old.leaf not in half:
                 continue

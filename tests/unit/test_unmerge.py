@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from collector.domain.event import Trust
@@ -74,6 +76,13 @@ def test_a_replaced_email_comes_back_to_its_leaf(leaf: str) -> None:
     assert decided.restored == (old,)
     halves = {decided.winner.email, decided.loser.email}
     assert halves == {E, F}
+
+
+@pytest.mark.parametrize("owners", [{}, {("email", E): "z"}])
+def test_a_back_fill_replaced_no_email_whatever_its_event_did_before(owners: dict[tuple[str, str], str]) -> None:
+    late = replace(merge(1, "b", "a"), rule="R7")
+    case = MergeCase(late, ("a", "b"), retired=(retired(E, "a"),), owners=owners)
+    assert decide_unmerge(case) == Unmerge(late, Half("a", ("a",), None, None), Half("b", ("b",), None, None), ())
 
 
 def test_a_replaced_email_that_somebody_else_has_forbids_it() -> None:
