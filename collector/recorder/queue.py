@@ -25,6 +25,7 @@ from collector.store.quarantine import Refused, insert_quarantine, purge_quarant
 from collector.store.sites import probe
 
 GROUP_EVENTS = 1000
+QUIET_TURNS = 5  # of the loop, in which nothing came; after one, half of what was on its way was often left behind
 REFUSAL_COUNTS_S = 1.0
 SUCCESS_COUNTS_S = 1.0  # where the database is another machine's: it may be away and nobody has noticed yet
 PURGE_INTERVAL_MS = 60_000
@@ -183,11 +184,12 @@ class Recorder:
             await self._maintain()
 
     async def _settle(self) -> None:
-        """Let the loop take in what has already arrived: all of it can share one transaction."""
-        before = 0
-        while before < len(self._waiting) < GROUP_EVENTS:
+        """Let the loop take in what has already arrived, or is just arriving: all of it can share one transaction."""
+        quiet_turns = 0
+        while quiet_turns < QUIET_TURNS and len(self._waiting) < GROUP_EVENTS:
             before = len(self._waiting)
             await asyncio.sleep(0)
+            quiet_turns = 0 if len(self._waiting) > before else quiet_turns + 1
 
     def _take_group(self) -> list[tuple[_Waiting, Arrival]]:
         """The oldest waiting requests, together at most about GROUP_EVENTS events."""
