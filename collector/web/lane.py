@@ -89,9 +89,10 @@ class Lane:
             messages, tail = [], b""
         if len(messages) == 1 and not tail:
             ((message, payload),) = messages
+            length = int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
             is_plain = message.version == HttpVersion11 and not message.should_close and not message.upgrade
-            if is_plain and payload.is_eof() and hdrs.EXPECT not in message.headers:
-                return Posted(message.headers, message.path, remote, message.url, payload.read_nowait())
+            if is_plain and length and payload.is_eof() and hdrs.EXPECT not in message.headers:
+                return Posted(message.headers, message.path, remote, message.url, data[-length:])
         self._parser = self._fresh_parser()  # this one may wait for more
         return None
 
