@@ -12,8 +12,8 @@ from collector.domain.recognition import DAY_MS
 from collector.domain.visit import SILENCE_MS
 from collector.recorder.picture import Picture
 from collector.store import visits
-from collector.store.assumptions import Begun, assume_begun, fetch_assumed, fetch_customers, settle_assumption
-from collector.store.marks import fold_again
+from collector.store.assumptions import Begun, assume_begun, fetch_customers, settle_assumption
+from collector.store.marks import fetch_marked, fold_again
 
 PAGE_VIEW = ("page", "view")
 
@@ -40,15 +40,14 @@ def _find_visit(picture: Picture, event: Event, leaf: str) -> str:
 def assume_whom_visits_are_of(picture: Picture) -> None:
     """WM-Recognized, or not, for visits of which this group may have news; runs when all of it is stored."""
     conn, site_id = picture.conn, picture.site.site_id
-    for visit_id in picture.widened:
+    changed = picture.widened.keys() | _marked_before(picture)
+    for visit_id in changed:
         fold_again(conn, site_id, visit_id)
     customers = _fetch_customers(picture)
     in_question = {
         visit_id for visit_id in picture.beginning if not customers.keys().isdisjoint(picture.visits[visit_id].leaves)
     }
-    in_question |= picture.widened.keys()
-    # One that is not remembered may be stored, and assumed of somebody before whom a stranger spoke, as it turns out.
-    in_question |= fetch_assumed(conn, site_id, picture.beginning.keys() - in_question)
+    in_question |= changed
     begun = [_begun(picture, visit_id) for visit_id in in_question if picture.beginning.get(visit_id) is not None]
     for root, since in picture.named.items():
         in_question |= visits.fetch_visits_after(conn, site_id, root, since)
@@ -57,6 +56,15 @@ def assume_whom_visits_are_of(picture: Picture) -> None:
     picture.beginning.clear()
     picture.widened.clear()
     picture.named.clear()
+
+
+def _marked_before(picture: Picture) -> set[str]:
+    """Of the visits that seem to begin in this group, those of which the database knew something that can change now.
+
+    They are not remembered but stored, and perhaps begin earlier than they did, with somebody else.
+    """
+    marked = fetch_marked(picture.conn, picture.site.site_id, picture.beginning.keys() - picture.widened.keys())
+    return {visit_id for visit_id, event_id in marked if event_id not in picture.arrived}
 
 
 def _begun(picture: Picture, visit_id: str) -> Begun:

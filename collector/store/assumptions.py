@@ -77,11 +77,6 @@ def _fetch_alone(conn: Connection, site_id: int, leaves: Collection[str]) -> set
     return {leaf for leaf, root in roots.items() if root == leaf} - followed
 
 
-def fetch_assumed(conn: Connection, site_id: int, visit_ids: Collection[str]) -> set[str]:
-    """Those of `visit_ids` that are assumed to be somebody's."""
-    return {row[0] for row in fetch_by_ids(conn, _assumed, site_id, list(visit_ids))}
-
-
 def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
     """Assume of a visit what was known of its first speaker when it began, and fold it again if that is news.
 
@@ -190,13 +185,6 @@ def _crowds(site: Slot, *devices: Slot) -> Select[Any]:
 def _assumption(site: Slot, visit: Slot) -> Select[Any]:
     table = user_identifications  # an assumption is marked under the id of its visit
     return select(table.c.identity_id).where(table.c.site_id == site, table.c.event_id == visit, IS_ASSUMPTION)
-
-
-def _assumed(site: Slot, *visit_ids: Slot) -> Select[Any]:
-    table = user_identifications
-    return select(table.c.event_id).where(
-        table.c.site_id == site, is_one_of(table.c.event_id, visit_ids), IS_ASSUMPTION
-    )
 
 
 def _fetch_assumption(conn: Connection, site_id: int, visit_id: str) -> str | None:

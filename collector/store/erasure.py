@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, or_, select, update
 
 from collector.domain.mention import mentions_of
+from collector.store.assumptions import settle_assumption
 from collector.store.consents import Consent, insert_consent
 from collector.store.dialect import insert_on_conflict, insert_or_ignore
 from collector.store.marks import fold_again
@@ -126,6 +127,7 @@ def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, 
     claimants, folded = erase_naming_claims(conn, site_id, leaves, named)
     marked = user_identifications.c.visit_id
     folded |= set(conn.scalars(select(marked).where(_of(user_identifications, site_id, leaves)))) - {None}
+    shared = _fetch_shared_visits(conn, site_id, leaves)
     erased = erase_naming_history(conn, site_id, leaves, named, mentions)
     for table in THEIRS:
         erased[str(table.name)] = conn.execute(delete(table).where(_of(table, site_id, leaves))).rowcount
@@ -139,9 +141,18 @@ def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, 
     erasures.insert(conn, site_id, "device", alone, now)
     erased |= _forget_devices(conn, site_id, alone, spoken)
     erased["quarantine"] = erase_naming_quarantine(conn, site_id, alone, leaves, mentions)
-    for visit_id in folded:  # those that are left: somebody else was in them too
+    for visit_id in sorted(folded | shared):  # those that are left: somebody else was in them too
         fold_again(conn, site_id, visit_id)
+        settle_assumption(conn, site_id, visit_id)
     return erased
+
+
+def _fetch_shared_visits(conn: Connection, site_id: int, leaves: Sequence[str]) -> set[str]:
+    """The visits in which the person spoke, and somebody else too, who may be the first speaker now."""
+    other = visit_profiles.alias("other")
+    same = (other.c.site_id == visit_profiles.c.site_id) & (other.c.visit_id == visit_profiles.c.visit_id)
+    query = select(visit_profiles.c.visit_id).join(other, same)
+    return set(conn.scalars(query.where(_of(visit_profiles, site_id, leaves), other.c.profile_id.not_in(leaves))))
 
 
 def _bury(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, dele
 
 from collector.domain.visit import Contact, Folded, Marker, MarkerKind, Session, State, fold_visit
 from collector.store.dialect import greater, insert_on_conflict, insert_or_ignore, lesser
-from collector.store.prepared import Slot, fetch, run, run_many, write_rows
+from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, run, run_many, write_rows
 from collector.store.schema import contacts, id_bytes, identities, sessions, user_identifications, visits
 
 
@@ -123,6 +123,18 @@ def _as_markers(rows: Sequence[Any]) -> list[Marker]:
 def fetch_markers(conn: Connection, site_id: int, visit_id: str) -> list[Marker]:
     """The events that moved the state of a visit."""
     return _as_markers(fetch(conn, _markers_to_read, site_id, visit_id))
+
+
+def _marked(site: Slot, *visit_ids: Slot) -> Select[Any]:
+    table = user_identifications
+    return select(table.c.visit_id, table.c.event_id).where(
+        table.c.site_id == site, is_one_of(table.c.visit_id, visit_ids)
+    )
+
+
+def fetch_marked(conn: Connection, site_id: int, visit_ids: Collection[str]) -> list[tuple[str, str]]:
+    """The markers of visits, as (visit, event)."""
+    return [(row[0], row[1]) for row in fetch_by_ids(conn, _marked, site_id, list(visit_ids))]
 
 
 def fold_again(conn: Connection, site_id: int, visit_id: str, *, is_marked: bool = False) -> Folded:

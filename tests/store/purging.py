@@ -42,11 +42,16 @@ def count(database: Database, site: Site, now: int, size: int = 7) -> Counter[st
 
 
 def fetch_rows(database: Database, site_id: int) -> Rows:
-    """Every row of a site, by table."""
+    """Every row of a site, by table and in the order of their keys."""
 
     def look(conn: Connection) -> Rows:
         return {
-            table.name: [dict(row) for row in conn.execute(select(table).where(table.c.site_id == site_id)).mappings()]
+            table.name: [
+                dict(row)
+                for row in conn.execute(
+                    select(table).where(table.c.site_id == site_id).order_by(*table.primary_key)
+                ).mappings()
+            ]
             for table in schema.metadata.sorted_tables
             if table.name not in UNSCOPED
         }

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from collector.domain.site import Site
+from collector.domain.visit import MarkerKind
 from collector.recorder.memory import Memory
 from collector.store import schema
 from collector.store.database import Database
+from collector.store.marks import fetch_markers
 from tests.stage import Browser, Stage
 from tests.store_transport import StoreTransport, add_site
 
@@ -188,3 +191,45 @@ async def test_a_stranger_who_turns_out_to_have_spoken_first_is_not_taken_for_a_
         p.outbox, p.contact_cookie, p.device_cookie, p.script = late, None, None, None
         await p.sends()
         assert await transport.look_at_visit(p.visit) == ("Anonymous", [])
+
+
+async def test_a_visit_that_is_not_remembered_is_looked_at_again_when_it_begins_earlier(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    p = stage.browser()
+    await p.says("z")
+    stage.passes(minutes=90)
+    p.arrives()
+    p.offline = True
+    await p.tracks()
+    assert p.script is not None
+    before = p.script
+    p.script = replace(before)
+    p.drops(await p.resets())
+    after, p.script = p.script, before
+    await p.tracks()  # of another tab, say, that has not heard of it
+    p.script = after
+    await p.tracks()
+    begins, *others = range(3)
+    kept = p.outbox
+    await p.sends(others, one_by_one=True)
+    assert await transport.look_at_visit(p.visit) == ("WM-Recognized", []), "the reset was before the visit"
+    transport.memory = Memory()
+    p.outbox = kept
+    await p.sends([begins])
+    assert await transport.look_at_visit(p.visit) == ("Anonymous", []), "the reset was in it"
+
+
+async def test_who_is_left_of_a_visit_after_an_erasure_spoke_first_in_it(
+    stage: Stage, transport: StoreTransport, database: Database
+) -> None:
+    await stage.browser().says("z")
+    p = stage.browser()
+    await p.says("x")
+    await p.says("z")
+    await transport.erase((await stage.person(cid="x")).profile_id, stage.now)
+    markers = database.read_now(fetch_markers, transport.site.site_id, p.visit)
+    assert {(marker.kind, marker.identity_id) for marker in markers} == {
+        (MarkerKind.ASSUMPTION, "z"),
+        (MarkerKind.SIGN_IN, "z"),
+    }
