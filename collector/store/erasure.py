@@ -139,7 +139,7 @@ def erase_person(conn: Connection, site_id: int, root: str, erasures: Erasures, 
     erased["merges"] = conn.execute(delete(merges).where(merges.c.site_id == site_id, journal)).rowcount
     alone = used - _still_used(conn, site_id, used)
     erasures.insert(conn, site_id, "device", alone, now)
-    erased |= _forget_devices(conn, site_id, alone, spoken)
+    erased |= _forget_devices(conn, site_id, alone, spoken, shared)
     erased["quarantine"] = erase_naming_quarantine(conn, site_id, alone, leaves, mentions)
     for visit_id in sorted(folded | shared):  # those that are left: somebody else was in them too
         fold_again(conn, site_id, visit_id)
@@ -190,8 +190,15 @@ def _still_used(conn: Connection, site_id: int, used: set[str]) -> set[str]:
     return set(conn.scalars(select(uids.c.device_id).where(uids.c.site_id == site_id, uids.c.device_id.in_(used))))
 
 
-def _forget_devices(conn: Connection, site_id: int, alone: set[str], erased_uids: set[str]) -> dict[str, int]:
-    """Devices that nobody else used go, with their epochs and visits; the others forget the UIDs that were erased."""
+def _forget_devices(
+    conn: Connection, site_id: int, alone: set[str], erased_uids: set[str], shared: set[str]
+) -> dict[str, int]:
+    """Devices that nobody else used go, with their epochs and visits; the others forget the UIDs that were erased.
+
+    Visits in which others spoke too (`shared`) stay, of no known device.
+    """
+    begun_there = (visits.c.site_id == site_id, visits.c.device_id.in_(alone), visits.c.visit_id.in_(shared))
+    conn.execute(update(visits).where(*begun_there).values(device_id=None))
     conn.execute(
         update(devices)
         .where(devices.c.site_id == site_id, devices.c.youngest_uid.in_(erased_uids))

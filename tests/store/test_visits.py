@@ -233,3 +233,14 @@ async def test_who_is_left_of_a_visit_after_an_erasure_spoke_first_in_it(
         (MarkerKind.ASSUMPTION, "z"),
         (MarkerKind.SIGN_IN, "z"),
     }
+
+
+async def test_a_visit_in_which_somebody_else_spoke_outlives_the_browser_that_began_it(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    p, q = stage.browser(), stage.browser()
+    await p.says("x")
+    q.visit = p.visit
+    await q.says("z")
+    await transport.erase((await stage.person(cid="x")).profile_id, stage.now)
+    assert await transport.look_at_visit(q.visit) == ("Authenticated", [("z", True)])
