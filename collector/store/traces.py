@@ -114,13 +114,14 @@ def erase_naming_events(
 ) -> int:
     """Delete events of nobody (bots, pixels) and of `claimants` that name the person; returns how many.
 
-    An event of nobody counts also where it carries one of the UIDs `spoken`.
+    An event of nobody counts also where it carries one of the UIDs `spoken`. One of a claimant does not: a collision
+    gives somebody an event that another's browser sent (R5d).
     """
     doomed = [
         row.row_id
         for leaf in (None, *claimants)
         for row in _walk_events(conn, site_id, leaf)
-        if row.uid in spoken or mentions(f"{row.url or ''} {row.body}".encode())
+        if (leaf is None and row.uid in spoken) or mentions(f"{row.url or ''} {row.body}".encode())
     ]
     return _delete(conn, events.c.row_id, doomed)
 

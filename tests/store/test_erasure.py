@@ -385,6 +385,20 @@ async def test_what_others_claimed_of_the_person_goes_with_the_events_that_say_i
     assert transport.database.read_now(fetch_explanation, 1, after.profile_id) is not None
 
 
+async def test_what_a_collision_gave_somebody_stays_although_the_browser_of_the_person_sent_it(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    """R5d: and Bob once claimed Ada's e-mail, so that his events are looked through."""
+    ada = await ada_lives(stage)
+    bob = await bob_lives(stage)
+    claim = await bob.says(BOB, ADA_EMAIL)
+    given = await ada.submits(BOB_EMAIL)
+    before = await stage.person(cid=BOB)
+    assert {claim, given} <= before.events.keys()
+    erase(transport, stage.now + 1)
+    assert (await stage.person(cid=BOB)).events.keys() == before.events.keys() - {claim}
+
+
 async def test_an_identifier_that_is_somebody_elses_is_not_taken_from_them(
     stage: Stage, transport: StoreTransport
 ) -> None:
