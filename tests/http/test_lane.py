@@ -40,14 +40,14 @@ async def arrives(is_so: Callable[[], bool]) -> None:
 
 CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(batch(event())), batch(event()))
 PLAIN = {"plain": request(), "with more headers": request(headers="X-Request: 1\r\nCookie: a=b\r\n")}
-NOT_PLAIN = {
-    "closing": request(headers="Connection: close\r\n"),
-    "old": request(line=f"POST {PATH} HTTP/1.0"),
-    "asking before it sends": request(headers="Expect: 100-continue\r\n"),
-    "two in one": request() + request(),
-    "with another parameter": request(line=f"POST {PATH}&b=1 HTTP/1.1"),
-    "for a key that is unknown": request(line="POST /v1/collect?site=unknown-key HTTP/1.1"),
-    "to another address": request(line=f"POST /v1/consent?site={SITE.write_key} HTTP/1.1"),
+NOT_PLAIN = {  # and the status that comes first
+    "closing": (request(headers="Connection: close\r\n"), 200),
+    "old": (request(line=f"POST {PATH} HTTP/1.0"), 200),
+    "asking before it sends": (request(headers="Expect: 100-continue\r\n"), 100),
+    "two in one": (request() + request(), 200),
+    "with another parameter": (request(line=f"POST {PATH}&b=1 HTTP/1.1"), 200),
+    "for a key that is unknown": (request(line="POST /v1/collect?site=unknown-key HTTP/1.1"), 401),
+    "to another address": (request(line=f"POST /v1/consent?site={SITE.write_key} HTTP/1.1"), 400),
 }
 
 
@@ -60,11 +60,11 @@ async def test_a_plain_batch_takes_the_short_way(sent: bytes) -> None:
             assert (place.recorder.enqueued, len(place.recorder.arrivals)) == (number, number)
 
 
-@pytest.mark.parametrize("sent", NOT_PLAIN.values(), ids=NOT_PLAIN)
-async def test_what_is_not_plain_takes_the_long_way(sent: bytes) -> None:
+@pytest.mark.parametrize(("sent", "expected"), NOT_PLAIN.values(), ids=NOT_PLAIN)
+async def test_what_is_not_plain_takes_the_long_way(sent: bytes, expected: int) -> None:
     async with open_place() as place, connection(place) as (reader, writer):
         writer.write(sent)
-        await reader.readline()
+        assert int((await reader.readline()).split()[1]) == expected
         assert place.recorder.enqueued == 0
 
 
