@@ -53,7 +53,8 @@ def unretire(conn: Connection, site_id: int, retired: RetiredIdentifier) -> None
 def fetch_retirements(conn: Connection, site_id: int, leaves: Sequence[str]) -> tuple[RetiredIdentifier, ...]:
     """The identifiers that a cluster no longer holds, oldest first."""
     query = select(retirements).where(retirements.c.site_id == site_id, retirements.c.profile_id.in_(leaves))
-    rows = conn.execute(query.order_by(retirements.c.retired_at, retirements.c.retired_by)).mappings()
+    order = (retirements.c.retired_at, retirements.c.retired_by, retirements.c.value)
+    rows = conn.execute(query.order_by(*order)).mappings()
     return tuple(
         RetiredIdentifier(_held(row), row["retired_by"], Trust(row["retired_trust"]), row["retired_at"]) for row in rows
     )
@@ -111,7 +112,7 @@ def fetch_identifiers(conn: Connection, site_id: int, leaves: Sequence[str]) -> 
 
 
 def fetch_claims(conn: Connection, site_id: int, leaves: Sequence[str]) -> Sequence[RowMapping]:
-    """What was claimed about a cluster and not believed, and as `replaced` what it no longer holds."""
+    """What was claimed about a cluster and not believed, and as `replaced` what it no longer holds; oldest first."""
     said, old = claims.c, retirements.c
     claimed = select(
         said.profile_id, said.kind, said.value, said.reason, said.trust, said.event_id, said.claimed_at
@@ -126,7 +127,9 @@ def fetch_claims(conn: Connection, site_id: int, leaves: Sequence[str]) -> Seque
         old.retired_at,
     ).where(old.site_id == site_id, old.profile_id.in_(leaves))
     both = union_all(claimed, replaced)
-    return conn.execute(both.order_by(both.selected_columns.claimed_at)).mappings().all()
+    one = both.selected_columns
+    order = (one.claimed_at, one.event_id, one.kind, one.value, one.reason, one.profile_id)
+    return conn.execute(both.order_by(*order)).mappings().all()
 
 
 def fetch_merges_of(conn: Connection, site_id: int, leaves: Sequence[str]) -> Sequence[RowMapping]:

@@ -127,7 +127,8 @@ def insert_visit_profiles(conn: Connection, site_id: int, pairs: Sequence[tuple[
 
 def _beginning(site: Slot, visit: Slot) -> Select[Any]:
     columns = (events.c.profile_id, events.c.tracked_at, events.c.seq)
-    return select(*columns).where(*in_visit(site, visit)).order_by(events.c.occurred_at, events.c.seq).limit(1)
+    order = (events.c.occurred_at, events.c.seq, events.c.row_id)
+    return select(*columns).where(*in_visit(site, visit)).order_by(*order).limit(1)
 
 
 def fetch_beginning(conn: Connection, site_id: int, visit_id: str) -> tuple[str, Moment] | None:
