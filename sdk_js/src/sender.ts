@@ -82,7 +82,7 @@ const sendNext = async (leaving?: boolean): Promise<boolean> => {
   if (!keys[0]) return false;
   const url = endpoint("collect");
   const device = deviceOf(keys[0]);
-    const events = `${keys.map(load)}`;
+  const events = `${keys.map(load)}`;
   // How the first event begins, up to its URL, is said once, and left out of all that begin alike.
   const [common] = events.split(',"url"');
   const body = `${common},"sent_at":${now},"tz":${offsetMinutes(now)},"sdk":"${__VERSION__}","device":"${device}","events":[${events.split(common + ",").join("{")}]}`;

@@ -39,7 +39,10 @@ export const start = (given: Settings, web_event = {} as WebEvent): WebEvent => 
   const replay = (entry: QueuedCall): void => call(entry.time, ...(entry as [string, ...unknown[]]));
   const earlier = (web_event.queue || []) as QueuedCall[];
 
-  void guard(() => {
+  void guard(async () => {
+    // Where the stub takes calls meanwhile, begin on an empty stack: before it lets a cookie be read, Chromium finds the
+    // line of every function that is running, and parses each of them again for that.
+    if (web_event.queue) await 0;
     const { referrer } = document;
     Object.assign(settings, given);
     for (const name in methods) (web_event as any)[name] = (...args: unknown[]) => call(0, name, ...args);

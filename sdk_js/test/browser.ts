@@ -16,6 +16,8 @@ export const browser = {
   /** What the collector answers next; by default it stores. */
   answers: [] as { status: number; body?: unknown; retryAfter?: string }[],
   timers: [] as { ms: number; run: () => void }[],
+  /** How often the cookies were read. */
+  reads: 0,
   hidden: false,
   focused: true,
 };
@@ -40,6 +42,7 @@ const documentFake = {
     return browser.hidden;
   },
   get cookie(): string {
+    browser.reads++;
     return [...jar].map(([name, value]) => `${name}=${value}`).join("; ");
   },
   set cookie(text: string) {

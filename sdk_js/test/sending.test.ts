@@ -27,6 +27,7 @@ const begin = async (calls: (web_event: WebEvent) => void): Promise<void> => {
   runInThisContext(outputFiles[0]!.text);
   calls(page.web_event);
   start(settings, page.web_event);
+  await null; // where there is a stub, it begins when the stack is empty
   await flush();
 };
 const events = (): any[] =>
@@ -59,6 +60,14 @@ test("calls of the stub are replayed in order, with their time and their deferre
     events().map((event) => event.seq),
     [view.seq, view.seq + 1, view.seq + 2],
   );
+});
+
+test("where the stub takes calls, no cookie is read while the script that starts is running", async () => {
+  const before = browser.reads;
+  const begun = begin(() => assert.equal(browser.reads, before));
+  assert.equal(browser.reads, before);
+  await begun;
+  assert.ok(browser.reads > before);
 });
 
 test("ids live in a cookie on the registrable domain", async () => {
