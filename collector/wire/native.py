@@ -18,9 +18,18 @@ from collector.wire.asserting import find_wrong_type, read_assertion
 from collector.wire.batch import Batch, RequestError
 from collector.wire.clock import Clock, read_clock
 from collector.wire.identity_token import attach_token, may_carry_token, take_token
-from collector.wire.ids import Ids, is_canonical_id, is_version_7, parse_id, parse_ids
+from collector.wire.ids import Ids, are_canonical_ids, is_canonical_id, is_version_7, parse_id, parse_ids
 from collector.wire.sent import SHARED, Body, KnownRequest, Sent, faulty_field
-from collector.wire.text import clean, encode, load, may_need_repair, measure, prune, quote_big_integers
+from collector.wire.text import (
+    clean,
+    encode,
+    load,
+    may_hold_big_integers,
+    may_hold_controls,
+    measure,
+    prune,
+    quote_big_integers,
+)
 from collector.wire.warnings import BIG_INTEGER, CLOCK_OUT_OF_RANGE, NO_AT, REPLACED_CHARACTERS
 
 MAX_EVENTS = 500
@@ -51,7 +60,9 @@ def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -
 def _parse_known(data: bytes, received_at: int, purchases_assert: bool) -> Batch | None:
     """A request in which all is well and no key unknown, in two thirds of the time; None or an error for any other."""
     request = _decode_known(data)
-    if len(request.events) > MAX_EVENTS or may_need_repair(data) or may_carry_token(data):
+    if len(request.events) > MAX_EVENTS or may_hold_controls(data) or may_carry_token(data):
+        return None
+    if not are_canonical_ids([sent.event_id for sent in request.events]):
         return None
     request.share()
     clock = read_clock(request.sent_at, received_at)
@@ -71,6 +82,8 @@ def _parse_known(data: bytes, received_at: int, purchases_assert: bool) -> Batch
         if type(event) is not Event:
             return None
         events.append(event)
+    if may_hold_big_integers(b"".join([event.body for event in events])):
+        return None
     return _make_batch(request.device, clock, events, range(len(events)), [])
 
 
@@ -131,6 +144,8 @@ def parse_event(raw: Any, clock: Clock, purchases_assert: bool) -> Event | Fault
         return _fault_of(raw, faulty_field(error))
     except RecursionError:
         return EventCode.TOO_DEEP, ""
+    if not is_canonical_id(sent.event_id) and not _make_canonical(sent):
+        return EventCode.MALFORMED_ID, "event_id"
     ids = parse_ids(sent.uid, sent.visit, sent.page)
     return _make_event(sent, ids, body, raw, clock, purchases_assert)
 
@@ -138,9 +153,10 @@ def parse_event(raw: Any, clock: Clock, purchases_assert: bool) -> Event | Fault
 def _make_event(
     sent: Sent, ids: Ids, body: bytes, raw: dict[str, Any] | None, clock: Clock, purchases_assert: bool
 ) -> Event | Fault:
-    """The event, or what is wrong with it beyond types; where `raw` is None, just that something may be."""
-    if not is_canonical_id(sent.event_id) and not _make_canonical(sent):
-        return EventCode.MALFORMED_ID, "event_id"
+    """The event, or what is wrong with it beyond types; where `raw` is None, just that something may be.
+
+    Its own id is canonical.
+    """
     if isinstance(ids, str):
         return EventCode.MALFORMED_ID, ids
     uid, visit, page = ids

@@ -49,7 +49,17 @@ def load(data: bytes) -> tuple[Any, bool] | None:
 
 def may_need_repair(data: bytes) -> bool:
     """Whether strict JSON may hold something for `clean` or `quote_big_integers`; False is certain."""
-    return (b"\\" in data and _maybe_control(data) is not None) or _SIXTEEN_DIGITS in data.translate(_DIGITS_TO_ZERO)
+    return may_hold_controls(data) or may_hold_big_integers(data)
+
+
+def may_hold_controls(data: bytes) -> bool:
+    """Whether strict JSON may hold something for `clean`; False is certain."""
+    return b"\\" in data and _maybe_control(data) is not None
+
+
+def may_hold_big_integers(data: bytes) -> bool:
+    """Whether strict JSON may hold something for `quote_big_integers`; False is certain."""
+    return _SIXTEEN_DIGITS in data.translate(_DIGITS_TO_ZERO)
 
 
 def _mark_lone_surrogate(match: re.Match[bytes]) -> bytes:
