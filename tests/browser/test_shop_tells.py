@@ -76,6 +76,7 @@ async def test_search_is_told_with_its_words_and_results(page: Page, place: Plac
     await page.goto(place.address)
     await page.get_by_test_id("search-input").fill("enamel")
     await page.get_by_test_id("search-input").press("Enter")
+    await page.wait_for_url("**/catalogue?q=enamel")
     shown = await page.get_by_test_id("product-card").count()
     await delivered(page, place)
     assert place.find("product/search")["extra"] == {"search_keyword": "enamel", "results": shown}
