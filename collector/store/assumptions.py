@@ -106,12 +106,12 @@ def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
     fold_again(conn, site_id, visit_id)
 
 
-def withdraw_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
-    """After a merge was undone: settle a visit again that is assumed of a customer who did not speak first in it."""
-    assumed = _fetch_assumption(conn, site_id, visit_id)
-    begun = None if assumed is None else fetch_beginning(conn, site_id, visit_id)
-    if begun is not None and _fetch_customer(conn, site_id, begun[0])[0] != assumed:
-        settle_assumption(conn, site_id, visit_id)
+def withdraw_assumptions(conn: Connection, site_id: int, leaves: Sequence[str]) -> None:
+    """After a merge of these leaves was undone: settle again the visits assumed of a customer who is another's now."""
+    customers = fetch_customers(conn, site_id, leaves)
+    for visit_id, leaf, assumed in fetch_by_ids(conn, _assumed, site_id, leaves):
+        if customers.get(leaf) != assumed:
+            settle_assumption(conn, site_id, visit_id)
 
 
 def is_shared_device(conn: Connection, site_id: int, device_id: str, at: int, *being_made: tuple[int, str]) -> bool:
@@ -185,6 +185,12 @@ def _crowds(site: Slot, *devices: Slot) -> Select[Any]:
 def _assumption(site: Slot, visit: Slot) -> Select[Any]:
     table = user_identifications  # an assumption is marked under the id of its visit
     return select(table.c.identity_id).where(table.c.site_id == site, table.c.event_id == visit, IS_ASSUMPTION)
+
+
+def _assumed(site: Slot, *leaves: Slot) -> Select[Any]:
+    table = user_identifications
+    mine = (table.c.site_id == site, is_one_of(table.c.profile_id, leaves), IS_ASSUMPTION)
+    return select(table.c.visit_id, table.c.profile_id, table.c.identity_id).where(*mine)
 
 
 def _fetch_assumption(conn: Connection, site_id: int, visit_id: str) -> str | None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, select, update
 from collector.domain.event import Trust
 from collector.domain.explain import JournalledMerge, KeptApart
 from collector.domain.unmerge import MergeCase, Refused, Unmerge, decide_unmerge
-from collector.store.assumptions import withdraw_assumption
+from collector.store.assumptions import withdraw_assumptions
 from collector.store.identifiers import (
     fetch_held,
     fetch_identifier,
@@ -21,7 +21,6 @@ from collector.store.identifiers import (
 from collector.store.locks import own_site
 from collector.store.profiles import fetch_cluster, fetch_root, fetch_roots
 from collector.store.schema import events, merges, profiles
-from collector.store.visits import fetch_visits_after
 
 
 def journalled(row: RowMapping) -> JournalledMerge:
@@ -63,9 +62,7 @@ def reverse_merge(
     for retired in decision.restored:
         unretire(conn, site_id, retired)
     conn.execute(update(merges).where(merges.c.merge_id == merge_id).values(reversed_at=now))
-    for root in {root for leaf in case.leaves if (root := fetch_root(conn, site_id, leaf))}:
-        for visit_id in fetch_visits_after(conn, site_id, root, -1):
-            withdraw_assumption(conn, site_id, visit_id)
+    withdraw_assumptions(conn, site_id, case.leaves)
     return decision
 
 

@@ -31,7 +31,8 @@ Query = Callable[Concatenate[Connection, P], T]
 BUSY_TIMEOUT_MS = 2000
 WAL_LIMIT_BYTES = 48 * 1024 * 1024
 TRANSACTIONS_BETWEEN_CHECKPOINTS = 200  # or so many
-ROWS_BETWEEN_CHECKPOINTS = 20_000  # about 16 MB of log
+PAGES_BETWEEN_CHECKPOINTS = 2_000  # of the log, about: 8 MB
+ROWS_BETWEEN_CHECKPOINTS = (1_000, 20_000)  # at least and at most; a row of a single event touches more pages
 CHECKPOINTS_BEFORE_GIVING_UP = 3
 CACHE_KIB = 4096  # of the writer; with 64 MiB hardly any of it is in the processor's own caches: a fifth more an event
 CACHED_STATEMENTS = 512  # look-ups and inserts exist in several sizes each; the driver itself would keep 128
@@ -128,6 +129,7 @@ class Sqlite:
         self._connection: Connection | None = None
         self._since_checkpoint = 0
         self._rows_at_checkpoint = 0
+        self._rows_between = ROWS_BETWEEN_CHECKPOINTS[1]
 
     def transact(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `query` in the writing transaction of this process and commit; in the calling thread.
@@ -185,11 +187,8 @@ class Sqlite:
     async def checkpoint_if_due(self) -> None:
         """Move the log into the database file, now and then, between transactions."""
         rows = driver_of(self._connection).total_changes if self._connection else 0
-        if (
-            self._since_checkpoint >= TRANSACTIONS_BETWEEN_CHECKPOINTS
-            or rows - self._rows_at_checkpoint >= ROWS_BETWEEN_CHECKPOINTS
-        ):
-            self._rows_at_checkpoint = rows
+        is_much = rows - self._rows_at_checkpoint >= self._rows_between
+        if is_much or self._since_checkpoint >= TRANSACTIONS_BETWEEN_CHECKPOINTS:
             await self.checkpoint()
 
     async def checkpoint(self) -> None:
@@ -201,8 +200,12 @@ class Sqlite:
         self._since_checkpoint = 0
         if self._connection is None or self._connection.closed:
             return
+        writer = driver_of(self._connection)
         with self._alone():
-            execute(driver_of(self._connection), "PRAGMA wal_checkpoint(PASSIVE)")
+            ((_, pages, _),) = execute(writer, "PRAGMA wal_checkpoint(PASSIVE)")
+        rows, self._rows_at_checkpoint = writer.total_changes - self._rows_at_checkpoint, writer.total_changes
+        least, most = ROWS_BETWEEN_CHECKPOINTS
+        self._rows_between = min(max(least, rows * PAGES_BETWEEN_CHECKPOINTS // max(pages, 1)), most)
 
     async def scrub(self) -> bool:
         """`scrub_now` in the writer's thread."""

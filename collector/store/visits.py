@@ -138,17 +138,19 @@ def fetch_beginning(conn: Connection, site_id: int, visit_id: str) -> tuple[str,
 
 
 def _visits_after(site: Slot, root: Slot, after: Slot) -> Select[Any]:
-    spoken, people = visit_profiles.c, profiles.c
+    people, said = profiles.c, events.c
     of_site = select(people.profile_id).where(people.site_id == site)
     leaves = of_site.where(people.profile_id == root).union_all(of_site.where(people.merged_into == root))
+    theirs = (said.site_id == site, said.profile_id.in_(leaves), said.occurred_at > after)
+    heard = select(said.visit_id).where(*theirs).distinct().subquery()
     # A subquery, for SQLite would rather begin with all visits of the site that began later.
-    mine = (visits.c.site_id == spoken.site_id, visits.c.visit_id == spoken.visit_id)
+    mine = (visits.c.site_id == site, visits.c.visit_id == heard.c.visit_id)
     started_at = select(visits.c.started_at).where(*mine).scalar_subquery()
-    return select(spoken.visit_id).where(spoken.site_id == site, spoken.profile_id.in_(leaves), started_at > after)
+    return select(heard.c.visit_id).where(started_at > after)
 
 
 def fetch_visits_after(conn: Connection, site_id: int, root: str, after: int) -> set[str]:
-    """The visits in which this person spoke and that began after `after` (ms)."""
+    """The visits in which this person spoke and that began after `after` (ms), looked for among the events since."""
     return {visit_id for (visit_id,) in fetch(conn, _visits_after, site_id, root, after)}
 
 
