@@ -107,7 +107,7 @@ def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
 
 
 def withdraw_assumptions(conn: Connection, site_id: int, leaves: Sequence[str]) -> None:
-    """After a merge of these leaves was undone: settle again the visits assumed of a customer who is another's now."""
+    """After a merge of these leaves was undone: settle again the visits assumed of a customer no longer theirs."""
     customers = fetch_customers(conn, site_id, leaves)
     for visit_id, leaf, assumed in fetch_by_ids(conn, _assumed, site_id, leaves):
         if customers.get(leaf) != assumed:

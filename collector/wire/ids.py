@@ -19,7 +19,7 @@ def is_canonical_id(text: str) -> bool:
 
 
 def are_canonical_ids(texts: Sequence[str]) -> bool:
-    """`is_canonical_id` of all `texts`, at a tenth of the price for each."""
+    """`is_canonical_id` of all `texts`, in one look."""
     shapes = ",".join(texts).encode().translate(_SHAPES)
     return shapes == b",".join([_SHAPE] * len(texts)) and _NIL not in texts
 

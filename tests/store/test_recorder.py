@@ -324,6 +324,32 @@ async def test_checkpoint_that_fails_stops_nothing(
 
 
 @only_on_sqlite
+@pytest.mark.parametrize(("pages", "is_often"), [(1, True), (10_000, False)])
+async def test_checkpoints_are_due_by_pages_of_the_log_as_the_last_one_found_them(
+    recorder: Recorder,
+    transport: StoreTransport,
+    browser: Browser,
+    monkeypatch: pytest.MonkeyPatch,
+    pages: int,
+    is_often: bool,
+) -> None:
+    made: list[str] = []
+
+    def execute(connection: sqlite3.Connection, text: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        made.extend([text] if "wal_checkpoint" in text else [])
+        return driver.execute(connection, text, values)
+
+    monkeypatch.setattr(sqlite_module, "PAGES_BETWEEN_CHECKPOINTS", pages)
+    monkeypatch.setattr(sqlite_module, "ROWS_BETWEEN_CHECKPOINTS", (1, 1_000))
+    monkeypatch.setattr(sqlite_module, "TRANSACTIONS_BETWEEN_CHECKPOINTS", 10_000)
+    monkeypatch.setattr(sqlite_module, "execute", execute)
+    transport.database._engine.checkpoint_now()  # type: ignore[union-attr]
+    for _ in range(10):
+        await recorder.record(await request(browser, transport))
+    assert (len(made) > 5) is is_often
+
+
+@only_on_sqlite
 async def test_another_process_that_writes_is_waited_for_and_then_given_up(
     recorder: Recorder, database: Database, transport: StoreTransport, browser: Browser
 ) -> None:
