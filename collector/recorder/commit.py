@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 from msgspec.structs import replace
+from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
 
 from collector import metrics
@@ -40,15 +41,24 @@ def unavailable(error: BaseException) -> StorageUnavailable:
 
 
 class Committer:
-    """Records groups, one at a time. `now` is ms UTC, `fresh_id` mints ids."""
+    """Records groups, one at a time. `now` is ms UTC, `fresh_id` mints ids.
+
+    `on_decided` is called in the writer's thread when a group is decided and nothing is left but to commit it.
+    """
 
     def __init__(
-        self, database: Database, erasures: Erasures, now: Callable[[], int], fresh_id: Callable[[], str]
+        self,
+        database: Database,
+        erasures: Erasures,
+        now: Callable[[], int],
+        fresh_id: Callable[[], str],
+        on_decided: Callable[[], None],
     ) -> None:
         self._database = database
         self._erasures = erasures
         self._now = now
         self._fresh_id = fresh_id
+        self._on_decided = on_decided
         self._memory = Memory()
 
     async def commit(self, arrivals: Sequence[Arrival], attempt: int = 1) -> list[Receipt]:
@@ -61,9 +71,7 @@ class Committer:
         self._memory.age(now)
         try:
             with metrics.COMMIT_SECONDS.time():
-                return await self._database.write(
-                    record_group, arrivals, now, self._fresh_id, self._erasures, self._memory
-                )
+                return await self._database.write(self._decide, arrivals, now)
         except (OperationalError, OSError, Changed) as error:
             self._memory.forget()
             raise unavailable(error) from error
@@ -77,6 +85,11 @@ class Committer:
                 raise unavailable(error) from error
             log.warning("group_refused", requests=len(arrivals), error=type(error).__name__)
             return await self._commit_halves(arrivals)
+
+    def _decide(self, conn: Connection, arrivals: Sequence[Arrival], now: int) -> list[Receipt]:
+        receipts = record_group(conn, arrivals, now, self._fresh_id, self._erasures, self._memory)
+        self._on_decided()
+        return receipts
 
     async def _commit_halves(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
         if len(arrivals) > 1:

@@ -1,16 +1,16 @@
 """Group commit: one task drains the queue into a transaction; what arrives meanwhile is the next group.
 
 A caller of `record` is answered after the commit and its fsync, never before. The queue is bounded; when it is full
-the caller hears so at once and the browser keeps its events.
+the caller hears so at once and the browser keeps its events. While the disk works the loop parses what is next.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy.exc import DatabaseError
@@ -49,6 +49,22 @@ class _Waiting:
 
 
 @dataclass(slots=True)
+class _Group:
+    """Requests that have been parsed, and how many events they brought."""
+
+    members: list[tuple[_Waiting, Arrival]] = field(default_factory=list)
+    events: int = 0
+
+    def add(self, waiting: _Waiting, arrival: Arrival) -> None:
+        self.members.append((waiting, arrival))
+        self.events += len(arrival.events) + len(arrival.rejections)
+
+    @property
+    def is_full(self) -> bool:
+        return self.events >= GROUP_EVENTS
+
+
+@dataclass(slots=True)
 class _Growth:
     """What came into the quarantine since it was last brought back to its bounds."""
 
@@ -79,9 +95,11 @@ class Recorder:
         self._erasures = erasures
         self._now = now
         self._fresh_id = fresh_id
-        self._committer = Committer(database, erasures, now, fresh_id)
+        self._committer = Committer(database, erasures, now, fresh_id, self._on_decided)
         self._queue_size = queue_size
         self._waiting: deque[_Waiting] = deque()
+        self._next = _Group()  # what was taken from `_waiting` already
+        self._may_read_ahead = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -105,7 +123,8 @@ class Recorder:
 
     async def start(self) -> None:
         """Begin to empty the queue."""
-        metrics.watch_queue(lambda: len(self._waiting))
+        metrics.watch_queue(lambda: self._queued)
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run(), name="recorder")
 
     async def stop(self, grace_s: float = 10) -> None:
@@ -115,8 +134,9 @@ class Recorder:
         if self._task is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._task, grace_s)
-        _refuse(self._waiting, StorageUnavailable())
+        _refuse([*(waiting for waiting, _ in self._next.members), *self._waiting], StorageUnavailable())
         self._waiting.clear()
+        self._next = _Group()
 
     async def record(self, arrival: Arrival) -> Receipt:
         """Store one request's events; returns once they are on disk.
@@ -130,12 +150,18 @@ class Recorder:
 
         Raises `QueueFull` at once. Parsed one after the other, requests find their code in the processor's cache.
         """
-        if self._stopping or len(self._waiting) >= self._queue_size:
+        if self._stopping or self._queued >= self._queue_size:
             raise QueueFull
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(read, answer))
         self._wake.set()
+        if self._may_read_ahead:
+            self._loop.call_soon(self._read_ahead)
         return answer
+
+    @property
+    def _queued(self) -> int:
+        return len(self._waiting) + len(self._next.members)
 
     async def quarantine_raw(self, site_id: int, received_at: int, refused: Refused) -> None:
         """Keep a body that could not be parsed at all. Raises `StorageUnavailable`."""
@@ -169,58 +195,73 @@ class Recorder:
         return self._is_able
 
     async def _run(self) -> None:
-        while self._waiting or not self._stopping:
-            if not self._waiting:
+        while self._queued or not self._stopping:
+            if not self._queued:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
+            self._may_read_ahead = False
             await self._settle()
             group = self._take_group()
             try:
                 await self._record(group)
             except Exception:
-                log.exception("group_failed", requests=len(group))
-                _refuse([waiting for waiting, _ in group], StorageUnavailable())
+                log.exception("group_failed", requests=len(group.members))
+                _refuse([waiting for waiting, _ in group.members], StorageUnavailable())
             await self._maintain()
 
     async def _settle(self) -> None:
         """Let the loop take in what has already arrived, or is just arriving: all of it can share one transaction."""
         quiet_turns = 0
-        while quiet_turns < QUIET_TURNS and len(self._waiting) < GROUP_EVENTS:
-            before = len(self._waiting)
+        while quiet_turns < QUIET_TURNS and self._queued < GROUP_EVENTS:
+            before = self._queued
             await asyncio.sleep(0)
-            quiet_turns = 0 if len(self._waiting) > before else quiet_turns + 1
+            quiet_turns = 0 if self._queued > before else quiet_turns + 1
 
-    def _take_group(self) -> list[tuple[_Waiting, Arrival]]:
+    def _take_group(self) -> _Group:
         """The oldest waiting requests, together at most about GROUP_EVENTS events."""
-        group: list[tuple[_Waiting, Arrival]] = []
-        events = 0
-        while self._waiting and events < GROUP_EVENTS:
-            waiting = self._waiting.popleft()
-            try:
-                arrival = waiting.read()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the one who waits is told
-                _refuse([waiting], error)
-                continue
-            group.append((waiting, arrival))
-            events += len(arrival.events) + len(arrival.rejections)
+        while self._waiting and not self._next.is_full:
+            self._read_next()
+        group, self._next = self._next, _Group()
         return group
 
-    async def _record(self, group: Sequence[tuple[_Waiting, Arrival]]) -> None:
-        if not group:
+    def _read_next(self) -> None:
+        """Parse the oldest waiting request for the next group."""
+        waiting = self._waiting.popleft()
+        try:
+            self._next.add(waiting, waiting.read())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the one who waits is told
+            _refuse([waiting], error)
+
+    def _on_decided(self) -> None:
+        """The writer has nothing left to do but to commit; called where it runs."""
+        self._loop.call_soon_threadsafe(self._begin_reading_ahead)
+
+    def _begin_reading_ahead(self) -> None:
+        self._may_read_ahead = True
+        self._read_ahead()
+
+    def _read_ahead(self) -> None:
+        """Parse one request in each turn of the loop, so that a commit that has ended waits for no more than that."""
+        if self._may_read_ahead and self._waiting and not self._next.is_full:
+            self._read_next()
+            self._loop.call_soon(self._read_ahead)
+
+    async def _record(self, group: _Group) -> None:
+        if not group.members:
             return
-        arrivals = [arrival for _, arrival in group]
-        metrics.GROUP_EVENTS.observe(sum(len(arrival.events) + len(arrival.rejections) for arrival in arrivals))
+        arrivals = [arrival for _, arrival in group.members]
+        metrics.GROUP_EVENTS.observe(group.events)
         try:
             receipts = await self._committer.commit(arrivals)
         except StorageUnavailable as error:
             self._note(is_able=False)
             self._refused_at = asyncio.get_running_loop().time()
-            _refuse([waiting for waiting, _ in group], error)
+            _refuse([waiting for waiting, _ in group.members], error)
             return
         self._note(is_able=True)
         metrics.count_receipts(receipts)
-        for (waiting, arrival), receipt in zip(group, receipts, strict=True):
+        for (waiting, arrival), receipt in zip(group.members, receipts, strict=True):
             if receipt.quarantined:
                 kept = sum(len(rejection.raw) for rejection in arrival.rejections)
                 self._quarantined.add(receipt.quarantined, kept)

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from collector.domain.event import Arrival, EventCode, Receipt, Rejection
 from collector.recorder import QueueFull, Recorder, StorageUnavailable
 from collector.recorder import commit as commit_module
 from collector.recorder import queue as queue_module
+from collector.recorder.commit import Committer
 from collector.recorder.group import record_group
 from collector.store import driver
 from collector.store import events as events_module
@@ -95,12 +97,33 @@ class Gate:
     def _record(self, conn: Connection, arrivals: Sequence[Arrival], *rest: Any) -> list[Receipt]:
         receipts = self._really_record(conn, arrivals, *rest)
         self.groups.append(len(arrivals))
+        self.hold(conn)
+        return receipts
+
+    def hold(self, conn: Connection) -> None:
         self.written.set()
         if conn.dialect.driver == "asyncpg":
             assert await_only(asyncio.to_thread(self.may_commit.wait, 10))
         else:
             assert self.may_commit.wait(10)
-        return receipts
+
+
+class SlowDisk(Gate):
+    """Holds it later: when nothing is left to do but to commit."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(monkeypatch)
+        really_decide = Committer._decide
+
+        def decide(committer: Committer, conn: Connection, *rest: Any) -> list[Receipt]:
+            receipts = really_decide(committer, conn, *rest)
+            self.hold(conn)
+            return receipts
+
+        monkeypatch.setattr(Committer, "_decide", decide)
+
+    def _record(self, conn: Connection, arrivals: Sequence[Arrival], *rest: Any) -> list[Receipt]:
+        return self._really_record(conn, arrivals, *rest)
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, culprits: set[str]) -> None:
@@ -143,6 +166,59 @@ async def test_what_arrives_during_a_commit_is_the_next_group(
     assert gate.groups == [1, 4]
     assert [receipt.accepted for receipt in receipts] == [2] * 5
     assert stored_ids(database) == [event.event_id for arrival in arrivals for event in arrival.events]
+
+
+async def test_what_arrives_while_the_disk_works_is_parsed_at_once(
+    recorder: Recorder, database: Database, transport: StoreTransport, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SlowDisk(monkeypatch)
+    arrivals = [await request(browser, transport) for _ in range(3)]
+    first = asyncio.create_task(recorder.record(arrivals[0]))
+    await asyncio.to_thread(disk.written.wait, 10)
+    parsed: asyncio.Queue[Arrival] = asyncio.Queue()
+
+    def read(arrival: Arrival) -> Arrival:
+        parsed.put_nowait(arrival)
+        return arrival
+
+    def fail() -> Arrival:
+        raise ValueError("a bug")
+
+    others = [recorder.enqueue(partial(read, arrivals[1])), recorder.enqueue(partial(read, arrivals[2]))]
+    with pytest.raises(ValueError, match="a bug"):
+        await asyncio.wait_for(recorder.enqueue(fail), 10)
+    assert [await asyncio.wait_for(parsed.get(), 10) for _ in others] == arrivals[1:]
+    assert not first.done()
+    assert stored_ids(database) == []
+    disk.may_commit.set()
+    assert [receipt.accepted for receipt in await asyncio.gather(first, *others)] == [1, 1, 1]
+    assert stored_ids(database) == [arrival.events[0].event_id for arrival in arrivals]
+
+
+async def test_what_was_parsed_ahead_counts_as_waiting(
+    database: Database, transport: StoreTransport, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SlowDisk(monkeypatch)
+    recorder = make_recorder(database, transport, queue_size=1)
+    await recorder.start()
+    arrivals = [await request(browser, transport) for _ in range(2)]
+    first = asyncio.create_task(recorder.record(arrivals[0]))
+    await asyncio.to_thread(disk.written.wait, 10)
+    parsed = asyncio.Event()
+
+    def read() -> Arrival:
+        parsed.set()
+        return arrivals[1]
+
+    second = recorder.enqueue(read)
+    await asyncio.wait_for(parsed.wait(), 10)
+    with pytest.raises(QueueFull):
+        recorder.enqueue(read)
+    await recorder.stop(grace_s=0)
+    with pytest.raises(StorageUnavailable):
+        await second
+    first.cancel()
+    disk.may_commit.set()
 
 
 async def test_groups_are_bounded_in_events(
