@@ -10,7 +10,6 @@ import resource
 import secrets
 import signal
 import socket
-import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -28,6 +27,7 @@ from collector.domain.identity_token import mark_of
 from collector.recorder import Recorder
 from collector.recorder.retention import Retention
 from collector.store.database import Database
+from collector.store.driver import SQLITE_VERSION
 from collector.store.erasure import Erasures
 from collector.store.migrate import upgrade
 from collector.store.sites import fetch_or_insert_value, fetch_sites, replace_value
@@ -194,7 +194,7 @@ async def serve(config: Config, post: Post | None = None) -> None:
             sys.stdout.flush()
         else:
             os.write(post.ready, b"1")
-        log.info("started", version=__version__, address=listener.name, sqlite=sqlite3.sqlite_version)
+        log.info("started", version=__version__, address=listener.name, sqlite=SQLITE_VERSION)
         await asyncio.to_thread(read_agent, "")  # compiles the list of crawlers
         gc.collect()
         gc.freeze()

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
 
 Row = tuple[Any, ...]
+SQLITE_VERSION = sqlite3.sqlite_version
 
 
 def _as_it_is(value: Any) -> Any:
