@@ -34,18 +34,26 @@ BUNDLES = (32, 8, 1)  # rows in one statement, as many as there are
 ROW_IDS = {"row_id", "merge_id", "quarantine_id", "consent_id"}
 
 
-class _Parameter(NamedTuple):
-    """One parameter of the text: the place of its value among the caller's, or a constant of the statement."""
-
-    place: int | None
-    constant: object
-    is_id: bool
-
-
 class _Prepared(NamedTuple):
+    """A text with, for each of its parameters, the place of the value among the caller's and whether it is an id.
+
+    Values of the statement itself come after the caller's.
+    """
+
     text: str
-    parameters: tuple[_Parameter, ...]
-    id_columns: frozenset[int]
+    places: tuple[tuple[int, bool], ...]
+    constants: Row
+    id_columns: tuple[int, ...]
+
+    def bind(self, values: Row) -> Row:
+        """What to give the driver for the caller's `values`."""
+        given = values + self.constants if self.constants else values
+        return tuple(
+            [
+                id_bytes(value) if is_id and isinstance(value := given[place], str) else given[place]
+                for place, is_id in self.places
+            ]
+        )
 
 
 def is_one_of(column: ColumnElement[Any], slots: Sequence[Slot]) -> ColumnElement[bool]:
@@ -58,32 +66,23 @@ def _prepare(dialect: Dialect, statement: Statement, size: int) -> _Prepared:
     slots: list[Slot] = [bindparam(f"slot_{place}") for place in range(size)]
     built: Any = statement(*slots)
     compiled = built.compile(dialect=dialect)
-    constants = compiled.params
-    parameters = tuple(
-        _Parameter(
-            int(name[5:]) if name.startswith("slot_") else None,
-            constants[name],
-            isinstance(compiled.binds[name].type, Id),
-        )
-        for name in compiled.positiontup
-    )
+    own = [name for name in compiled.positiontup if not name.startswith("slot_")]
+    order = {slot.key: place for place, slot in enumerate(slots)} | {
+        name: size + place for place, name in enumerate(own)
+    }
+    places = tuple((order[name], isinstance(compiled.binds[name].type, Id)) for name in compiled.positiontup)
     columns = built.selected_columns if isinstance(built, SelectBase) else ()
-    id_columns = frozenset(place for place, column in enumerate(columns) if isinstance(column.type, Id))
-    return _Prepared(str(compiled), parameters, id_columns)
-
-
-def _value(parameter: _Parameter, values: Sequence[object]) -> object:
-    value = parameter.constant if parameter.place is None else values[parameter.place]
-    return id_bytes(value) if parameter.is_id and isinstance(value, str) else value
+    id_columns = tuple(place for place, column in enumerate(columns) if isinstance(column.type, Id))
+    return _Prepared(str(compiled), places, tuple(compiled.params[name] for name in own), id_columns)
 
 
 def run(conn: Connection, statement: Statement, *values: object) -> Sequence[Row]:
     """Run `statement` with `values` in the order of its parameters; its rows, with ids as the driver returns them."""
     prepared = _prepare(conn.dialect, statement, len(values))
-    return _execute(conn, prepared.text, tuple(_value(parameter, values) for parameter in prepared.parameters))
+    return _execute(conn, prepared.text, prepared.bind(values))
 
 
-def run_many(conn: Connection, statement: Statement, rows: Sequence[Sequence[object]]) -> None:
+def run_many(conn: Connection, statement: Statement, rows: Sequence[Row]) -> None:
     """Run a statement that returns nothing for each of `rows`."""
     if not rows:
         return
@@ -92,18 +91,17 @@ def run_many(conn: Connection, statement: Statement, rows: Sequence[Sequence[obj
             run(conn, statement, *values)
         return
     prepared = _prepare(conn.dialect, statement, len(rows[0]))
-    given = [tuple(_value(parameter, values) for parameter in prepared.parameters) for values in rows]
-    execute_many(driver_of(conn), prepared.text, given)
+    execute_many(driver_of(conn), prepared.text, [prepared.bind(values) for values in rows])
 
 
 def fetch(conn: Connection, statement: Statement, *values: object) -> Sequence[Row]:
     """The rows of a SELECT, with ids as text."""
-    rows = run(conn, statement, *values)
-    id_columns = _prepare(conn.dialect, statement, len(values)).id_columns if rows else frozenset()
-    return [_with_text(row, id_columns) for row in rows] if id_columns else rows
+    prepared = _prepare(conn.dialect, statement, len(values))
+    rows = _execute(conn, prepared.text, prepared.bind(values))
+    return [_with_text(row, prepared.id_columns) for row in rows] if prepared.id_columns else rows
 
 
-def _with_text(row: tuple[Any, ...], id_columns: frozenset[int]) -> tuple[Any, ...]:
+def _with_text(row: Row, id_columns: tuple[int, ...]) -> Row:
     values = list(row)
     for place in id_columns:
         if values[place] is not None:
@@ -163,6 +161,9 @@ def write_rows(conn: Connection, write: Write, rows: Sequence[Row]) -> None:
         _write_rows_beside_others(conn, write, rows)
         return
     driver, text = driver_of(conn), _write_text(conn.dialect, write)
+    if len(rows) == 1:
+        execute(driver, text, rows[0])
+        return
     done = 0
     for size in BUNDLES:
         end = len(rows) - (len(rows) - done) % size
@@ -182,7 +183,7 @@ def _as_arrays(text: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _each(dialect: Dialect, statement: Statement) -> tuple[str, frozenset[int]]:
+def _each(dialect: Dialect, statement: Statement) -> tuple[str, tuple[int, ...]]:
     """The text that looks up each id of an array by itself, and the columns of ids.
 
     Given `IN`, PostgreSQL would guess from its statistics, which are none or old where much is written, that reading
