@@ -87,10 +87,15 @@ def _record(picture: Picture, arrival: Arrival) -> Receipt:
     device_id = _device_of(picture, arrival)
     picture.arrived_at, picture.user_agent = arrival.received_at, arrival.user_agent
     outcomes = [_refuse(picture, arrival, rejection) for rejection in arrival.rejections]
-    for index, event in zip(arrival.indexes or range(len(arrival.events)), arrival.events, strict=True):
+    done = 0
+    while done < len(arrival.events):
+        event, index = arrival.events[done], arrival.indexes[done] if arrival.indexes else done
         outcome = _record_event(picture, arrival, device_id, event, index)
         if outcome is not None:
             outcomes.append(outcome)
+        done += 1
+        if outcome is None and not arrival.bot:
+            done += _record_alike(picture, arrival, done)
     contact_id = _current_contact(picture, arrival, device_id)
     device_id = device_id if contact_id is not None else arrival.device_id
     if not outcomes:
@@ -174,6 +179,34 @@ def _record_event(
         warnings = ("bot", *warnings)
     told = tellable(warnings) if warnings else []
     return Outcome(index, event_id, "warned", told[0]) if told else None
+
+
+def _record_alike(picture: Picture, arrival: Arrival, done: int) -> int:
+    """Record what the same UID did next in the same visit, as long as it says nothing; how many events that was.
+
+    Nothing has to be decided about them that was not decided about the one before.
+    """
+    before = arrival.events[done - 1]
+    uid, visit_id = before.uid, before.visit_id
+    known = picture.uids.get(uid) if uid else None
+    span = picture.spans.get(visit_id) if visit_id else None
+    if known is None or span is None or len(known.bindings) != 1:
+        return 0
+    visit, leaf = picture.visits[span.visit_id], known.bindings[0].profile_id
+    if leaf not in visit.leaves:
+        return 0
+    first, site_id = done, picture.site.site_id
+    for event in arrival.events[first:]:
+        is_alike = event.uid == uid and event.visit_id == visit_id and event.tracked_at >= visit.since_at
+        says = event.category == "user" or event.assertion is not None or event.warnings
+        is_repeat = event.event_id in picture.arrived or event.event_id in picture.stored
+        if not is_alike or says or is_repeat or (event.page_id is None and event.category == "page"):
+            break
+        span.cover(event.occurred_at, event.tracked_at)
+        picture.arrived[event.event_id] = event
+        picture.event_rows.append(event_row(site_id, event, leaf, arrival.received_at, picture.shared_ids))
+        done += 1
+    return done - first
 
 
 def _suppress(picture: Picture, event: Event, index: int) -> Outcome:

@@ -113,11 +113,7 @@ class Picture:
                 visit_id, device_id, occurred_at, occurred_at, tracked_at, self.arrived_at, agent
             )
             return
-        if occurred_at > span.last_event_at:
-            span.last_event_at = occurred_at
-        elif occurred_at < span.started_at:
-            span.started_at = occurred_at
-        span.since_at = min(span.since_at, tracked_at)
+        span.cover(occurred_at, tracked_at)
         if span.device_id is None:
             span.device_id = device_id
 

@@ -49,6 +49,14 @@ class VisitSpan(Struct, gc=False):
     arrived_at: int
     user_agent: str = ""
 
+    def cover(self, occurred_at: int, tracked_at: int) -> None:
+        """Widen it to an event."""
+        if occurred_at > self.last_event_at:
+            self.last_event_at = occurred_at
+        elif occurred_at < self.started_at:
+            self.started_at = occurred_at
+        self.since_at = min(self.since_at, tracked_at)
+
 
 @lru_cache(maxsize=4096)
 def user_agent_id(text: str) -> bytes:

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
-from collector.domain.event import Arrival
+from collector.domain.event import Arrival, Event
 from collector.store import schema
 from collector.store.database import Database
 from tests.store_transport import StoreTransport, add_site
@@ -63,6 +64,13 @@ class Run:
 
     def rows(self) -> Rows:
         return self.database.transact(fetch_rows, self.transport.site.site_id)
+
+    def places(self) -> set[tuple[Any, ...]]:
+        """In which visit and on which page each event is."""
+        table = schema.events.c
+        query = select(table.event_id, table.visit_id, table.page_id)
+        mine = query.where(table.site_id == self.transport.site.site_id)
+        return self.database.transact(lambda conn: {tuple(row) for row in conn.execute(mine)})
 
 
 def fetch_rows(conn: Connection, site_id: int) -> Rows:
@@ -169,3 +177,32 @@ def test_what_shares_a_transaction_does_not_matter(
         together.transport.record(*(together.arrival(tracked, tracked.sdk_device) for tracked in sent[:size]))
         sent = sent[size:]
     assert together.rows() == apart.rows()
+
+
+@settings(max_examples=150)
+@given(st.data(), anybodys_acts())
+def test_what_shares_a_request_does_not_matter(quick_database: Database, data: st.DataObject, acts: list[Act]) -> None:
+    tracked = [each for each in act_out(acts, 0) if each.event]
+    views = data.draw(st.lists(st.sampled_from(tracked), max_size=8), "more like these") if tracked else []
+    views = [replace(each, event=_view_like(each.event, n)) for n, each in enumerate(views) if each.event]
+    sent = data.draw(st.permutations(tracked + views), "order")
+    sent += data.draw(st.lists(st.sampled_from(sent), max_size=4), "repeats") if sent else []
+    apart, together = Run(quick_database), Run(quick_database)
+    for each in sent:
+        apart.transport.record(apart.arrival(each, each.sdk_device))
+    for (device, trust), those in itertools.groupby(sent, lambda each: (each.sdk_device, each.trust)):
+        events = tuple(each.event for each in those if each.event)
+        arrival = Arrival(together.transport.site, events[-1].occurred_at, device, None, events, trust=trust)
+        together.transport.record(arrival)
+    assert together.rows() == apart.rows()
+    assert together.places() == apart.places()
+
+
+def _view_like(event: Event, number: int) -> Event:
+    """A page view with everything else of `event`, or the view of a product some moments away from it."""
+    event_id = f"{event.event_id[:-4]}{number + 0xF000:04x}"
+    category = "page" if number % 3 == 0 else "product"
+    at = event.occurred_at + (number % 5 - 2) * 400
+    return msgspec.structs.replace(
+        event, event_id=event_id, category=category, action="view", assertion=None, occurred_at=at, tracked_at=at
+    )
