@@ -98,7 +98,8 @@ class Arrival(Struct, frozen=True, gc=False):
 
     `device_id` is the device named by the cookie, else by the SDK, else freshly minted; None when cookies are neither
     read nor set (no Origin header). `contact_id` is the profile named by a validly signed `CurrentContact`, else None.
-    `indexes[i]` is the place in the batch of `events[i]`. `sent_at` is what the device's clock said, ms.
+    `indexes[i]` is the place in the batch of `events[i]`. `sent_at` is what the device's clock said, ms. `size` is
+    that of the request's body in bytes, 0 for one that is short by nature.
     """
 
     site: Site
@@ -112,6 +113,7 @@ class Arrival(Struct, frozen=True, gc=False):
     bot: bool = False
     user_agent: str = ""
     sent_at: int | None = None
+    size: int = 0
 
 
 class Outcome(Struct, frozen=True, gc=False):

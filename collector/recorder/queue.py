@@ -24,7 +24,8 @@ from collector.store.erasure import Erasures, record_consent
 from collector.store.quarantine import Refused, insert_quarantine, purge_quarantine
 from collector.store.sites import probe
 
-GROUP_EVENTS = 1000
+GROUP_EVENTS = 2000
+GROUP_BYTES = 6 * 1024 * 1024  # of requests, so that one transaction does not make SQLite's log much longer
 QUIET_TURNS = 5  # of the loop, in which nothing came; after one, half of what was on its way was often left behind
 REFUSAL_COUNTS_S = 1.0
 SUCCESS_COUNTS_S = 1.0  # where the database is another machine's: it may be away and nobody has noticed yet
@@ -50,18 +51,20 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Group:
-    """Requests that have been parsed, and how many events they brought."""
+    """Requests that have been parsed, how many events they brought, and of how many bytes they were."""
 
     members: list[tuple[_Waiting, Arrival]] = field(default_factory=list)
     events: int = 0
+    size: int = 0
 
     def add(self, waiting: _Waiting, arrival: Arrival) -> None:
         self.members.append((waiting, arrival))
         self.events += len(arrival.events) + len(arrival.rejections)
+        self.size += arrival.size
 
     @property
     def is_full(self) -> bool:
-        return self.events >= GROUP_EVENTS
+        return self.events >= GROUP_EVENTS or self.size >= GROUP_BYTES
 
 
 @dataclass(slots=True)
@@ -219,7 +222,7 @@ class Recorder:
             quiet_turns = 0 if self._queued > before else quiet_turns + 1
 
     def _take_group(self) -> _Group:
-        """The oldest waiting requests, together at most about GROUP_EVENTS events."""
+        """The oldest waiting requests, together at most about GROUP_EVENTS events and GROUP_BYTES."""
         while self._waiting and not self._next.is_full:
             self._read_next()
         group, self._next = self._next, _Group()

@@ -29,7 +29,7 @@ T = TypeVar("T")
 Query = Callable[Concatenate[Connection, P], T]
 
 BUSY_TIMEOUT_MS = 2000
-WAL_LIMIT_BYTES = 48 * 1024 * 1024
+WAL_LIMIT_BYTES = 40 * 1024 * 1024  # and one transaction more, of 3 MB as a rule
 TRANSACTIONS_BETWEEN_CHECKPOINTS = 200  # or so many
 PAGES_BETWEEN_CHECKPOINTS = 5_000  # of the log, about: 20 MB, well below its bound
 ROWS_BETWEEN_CHECKPOINTS = (1_000, 20_000)  # at least and at most; a row of a single event touches more pages
@@ -152,7 +152,7 @@ class Sqlite:
         return result
 
     def _bound_log(self, writer: sqlite3.Connection) -> None:
-        """SQLite begins its log anew only where nobody reads from it; one more transaction is at most 16 MB."""
+        """SQLite begins its log anew only where nobody reads from it."""
         try:
             size = self._log.stat().st_size
         except FileNotFoundError:

@@ -42,7 +42,7 @@ class Taken(NamedTuple):
         batch = parse_batch(self.data, self.now, site.settings.purchases_assert)
         if type(batch) is RequestError:
             raise Refusal(batch.code, events=batch.count)
-        return make_arrival(self.edge, self.asked, self.visitor, cast("Batch", batch), self.now)
+        return make_arrival(self.edge, self.asked, self.visitor, cast("Batch", batch), self.now, len(self.data))
 
     def cookies_for(self, receipt: Receipt) -> Sequence[str]:
         """Set-Cookie values that name device and profile, where what the browser has is missing, old or another one."""
@@ -108,8 +108,8 @@ async def post_batch(request: web.Request) -> web.Response:
     return response
 
 
-def make_arrival(edge: Edge, request: Asked, visitor: Visitor, batch: Batch, now: int) -> Arrival:
-    """What is to be recorded on behalf of a visitor.
+def make_arrival(edge: Edge, request: Asked, visitor: Visitor, batch: Batch, now: int, size: int = 0) -> Arrival:
+    """What is to be recorded on behalf of a visitor, from a body of `size` bytes.
 
     The device is the one of the cookie; where cookies do not come back, the SDK's own; else a new one.
     """
@@ -126,7 +126,7 @@ def make_arrival(edge: Edge, request: Asked, visitor: Visitor, batch: Batch, now
     is_bot = agent.is_bot or is_prefetch(request.headers)
     return Arrival(
         visitor.entry.site, now, device_id, contact_id, events, batch.indexes, batch.rejections, Trust.BROWSER, is_bot,
-        agent.text, batch.sent_at,
+        agent.text, batch.sent_at, size,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import io
 import zlib
 from typing import Any
 
+import orjson
 import pytest
 from structlog.testing import capture_logs
 
@@ -36,6 +37,7 @@ async def test_a_good_batch_is_recorded_and_counted(place: Place) -> None:
     (arrival,) = place.recorder.arrivals
     assert [made.event_id for made in arrival.events] == [made["event_id"] for made in sent]
     assert (arrival.site, arrival.indexes, arrival.rejections) == (SITE, (0, 1), ())
+    assert sum(len(orjson.dumps(made)) for made in sent) < arrival.size < 2000
     assert growth(before) == {"received": 2, "stored": 2}
 
 

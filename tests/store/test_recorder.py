@@ -232,6 +232,18 @@ async def test_groups_are_bounded_in_events(
     assert gate.groups == [3, 3, 2]
 
 
+async def test_groups_are_bounded_in_bytes(
+    recorder: Recorder, transport: StoreTransport, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_module, "GROUP_BYTES", 2000)
+    gate = Gate(monkeypatch)
+    gate.may_commit.set()
+    sizes = (10, 2000, 10, 10, 1000, 1000, 10)
+    arrivals = [replace(await request(browser, transport), size=size) for size in sizes]
+    await asyncio.gather(*(recorder.record(arrival) for arrival in arrivals))
+    assert gate.groups == [2, 4, 1]
+
+
 async def test_repeat_inside_a_group_is_a_duplicate(
     database: Database, transport: StoreTransport, browser: Browser
 ) -> None:
