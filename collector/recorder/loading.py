@@ -26,8 +26,11 @@ def load(picture: Picture, arrivals: Sequence[Arrival]) -> None:
             strangers = {device_id for device_id in wanted if device_id is not None and device_id not in devices}
             erased = picture.erasures.find(conn, site_id, "device", strangers) - picture.reborn.keys()
             picture.reborn |= {device_id: picture.fresh_id() for device_id in erased}
-        newcomers = (arrival for arrival in arrivals if any(event.uid in unknown for event in arrival.events))
-        contacts = {arrival.contact_id for arrival in newcomers if arrival.contact_id}
+        contacts = {
+            arrival.contact_id
+            for arrival in arrivals
+            if arrival.contact_id and any(event.uid in unknown for event in arrival.events)
+        }
         picture.live_contacts = set(fetch_roots(conn, site_id, contacts)) if contacts else set()
     # Known UIDs bring their own device, which may differ from what the cookies said.
     # (Not `- devices.keys()`, which looks at each device that is remembered.)

@@ -37,7 +37,7 @@ def execute(connection: sqlite3.Connection, text: str, values: Row = ()) -> list
         raise DBAPIError.instance(text, None, error, sqlite3.Error) from error
 
 
-def execute_many(connection: sqlite3.Connection, text: str, rows: Sequence[Row]) -> None:
+def execute_many(connection: sqlite3.Connection, text: str, rows: Sequence[Sequence[object]]) -> None:
     """Run one statement for each of `rows`. Raises like `execute`."""
     try:
         connection.executemany(text, rows)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from itertools import chain
+from functools import lru_cache, reduce
+from operator import iadd
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
@@ -168,7 +168,7 @@ def write_rows(conn: Connection, write: Write, rows: Sequence[Row]) -> None:
     for size in BUNDLES:
         end = len(rows) - (len(rows) - done) % size
         if done < end:
-            bundles = [tuple(chain.from_iterable(rows[at : at + size])) for at in range(done, end, size)]
+            bundles: list[list[object]] = [reduce(iadd, rows[at : at + size], []) for at in range(done, end, size)]
             execute_many(driver, _repeat_values(text, size), bundles)
             done = end
 
