@@ -29,9 +29,9 @@ T = TypeVar("T")
 Query = Callable[Concatenate[Connection, P], T]
 
 BUSY_TIMEOUT_MS = 2000
+LONG_LOG_BYTES = 28 * 1024 * 1024  # a checkpoint is due, whatever the last one taught
 WAL_LIMIT_BYTES = 40 * 1024 * 1024  # and one transaction more, of 3 MB as a rule
-TRANSACTIONS_BETWEEN_CHECKPOINTS = 200  # or so many
-PAGES_BETWEEN_CHECKPOINTS = 5_000  # of the log, about: 20 MB, well below its bound
+PAGES_BETWEEN_CHECKPOINTS = 5_000  # of the log, about: 20 MB
 ROWS_BETWEEN_CHECKPOINTS = (1_000, 20_000)  # at least and at most; a row of a single event touches more pages
 CHECKPOINTS_BEFORE_GIVING_UP = 3
 CACHE_KIB = 4096  # of the writer; with 64 MiB hardly any of it is in the processor's own caches: a fifth more an event
@@ -42,7 +42,7 @@ WRITER_PRAGMAS = (
     *SQLITE_PRAGMAS,
     FORGET,
     "wal_autocheckpoint=0",
-    f"journal_size_limit={WAL_LIMIT_BYTES}",
+    f"journal_size_limit={LONG_LOG_BYTES}",
     f"cache_size=-{CACHE_KIB}",
 )
 READER_PRAGMAS = (*SQLITE_PRAGMAS[1:], "wal_autocheckpoint=0", "query_only=ON")
@@ -127,7 +127,7 @@ class Sqlite:
         self._log = Path(f"{self.path}-wal")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._connection: Connection | None = None
-        self._since_checkpoint = 0
+        self._log_bytes = 0
         self._rows_at_checkpoint = 0
         self._rows_between = ROWS_BETWEEN_CHECKPOINTS[1]
 
@@ -148,16 +148,15 @@ class Sqlite:
                 if writer.in_transaction:  # after some errors SQLite has rolled back already
                     execute(writer, "ROLLBACK")
                 raise
-        self._since_checkpoint += 1
         return result
 
     def _bound_log(self, writer: sqlite3.Connection) -> None:
         """SQLite begins its log anew only where nobody reads from it."""
         try:
-            size = self._log.stat().st_size
+            self._log_bytes = self._log.stat().st_size
         except FileNotFoundError:
-            size = 0
-        if size > WAL_LIMIT_BYTES and not _empty_log(writer):
+            self._log_bytes = 0
+        if self._log_bytes > WAL_LIMIT_BYTES and not _empty_log(writer):
             raise OperationalError("wal_checkpoint", None, TimeoutError("a reader keeps the log from being emptied"))
 
     def _open_writer(self) -> tuple[Connection, sqlite3.Connection]:
@@ -185,10 +184,13 @@ class Sqlite:
         return _read(engine, query, *args, **kwargs)
 
     async def checkpoint_if_due(self) -> None:
-        """Move the log into the database file, now and then, between transactions."""
+        """Move the log into the database file, now and then, between transactions.
+
+        The log's own length says little, since it is written anew from its beginning and cut only where it is long.
+        """
         rows = driver_of(self._connection).total_changes if self._connection else 0
-        is_much = rows - self._rows_at_checkpoint >= self._rows_between
-        if is_much or self._since_checkpoint >= TRANSACTIONS_BETWEEN_CHECKPOINTS:
+        is_long = self._log_bytes > LONG_LOG_BYTES
+        if rows - self._rows_at_checkpoint >= (ROWS_BETWEEN_CHECKPOINTS[0] if is_long else self._rows_between):
             await self.checkpoint()
 
     async def checkpoint(self) -> None:
@@ -197,7 +199,6 @@ class Sqlite:
 
     def checkpoint_now(self) -> None:
         """Move the log into the database file as far as nobody reads from it; PASSIVE never waits."""
-        self._since_checkpoint = 0
         if self._connection is None or self._connection.closed:
             return
         writer = driver_of(self._connection)

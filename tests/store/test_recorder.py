@@ -402,7 +402,8 @@ async def test_checkpoint_that_fails_stops_nothing(
             text = "SELECT nothing FROM nowhere"
         return driver.execute(connection, text, values)
 
-    monkeypatch.setattr(sqlite_module, "TRANSACTIONS_BETWEEN_CHECKPOINTS", 1)
+    monkeypatch.setattr(sqlite_module, "LONG_LOG_BYTES", 0)
+    monkeypatch.setattr(sqlite_module, "ROWS_BETWEEN_CHECKPOINTS", (1, 1_000))
     monkeypatch.setattr(sqlite_module, "execute", execute)
     arrivals = [await request(browser, transport) for _ in range(3)]
     for arrival in arrivals:
@@ -429,9 +430,32 @@ async def test_checkpoints_are_due_by_pages_of_the_log_as_the_last_one_found_the
 
     monkeypatch.setattr(sqlite_module, "PAGES_BETWEEN_CHECKPOINTS", pages)
     monkeypatch.setattr(sqlite_module, "ROWS_BETWEEN_CHECKPOINTS", (1, 1_000))
-    monkeypatch.setattr(sqlite_module, "TRANSACTIONS_BETWEEN_CHECKPOINTS", 10_000)
     monkeypatch.setattr(sqlite_module, "execute", execute)
     transport.database._engine.checkpoint_now()  # type: ignore[union-attr]
+    for _ in range(10):
+        await recorder.record(await request(browser, transport))
+    assert (len(made) > 5) is is_often
+
+
+@only_on_sqlite
+@pytest.mark.parametrize(("long", "is_often"), [(1_000, True), (10_000_000, False)])
+async def test_checkpoint_is_due_when_the_log_is_long(
+    recorder: Recorder,
+    transport: StoreTransport,
+    browser: Browser,
+    monkeypatch: pytest.MonkeyPatch,
+    long: int,
+    is_often: bool,
+) -> None:
+    made: list[str] = []
+
+    def execute(connection: sqlite3.Connection, text: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        made.extend([text] if "wal_checkpoint" in text else [])
+        return driver.execute(connection, text, values)
+
+    monkeypatch.setattr(sqlite_module, "LONG_LOG_BYTES", long)
+    monkeypatch.setattr(sqlite_module, "ROWS_BETWEEN_CHECKPOINTS", (2, 20_000))
+    monkeypatch.setattr(sqlite_module, "execute", execute)
     for _ in range(10):
         await recorder.record(await request(browser, transport))
     assert (len(made) > 5) is is_often
