@@ -61,8 +61,11 @@ class Connection(RequestHandler):
         self._receive_request(data)
 
     def _is_idle(self) -> bool:
-        """Whether it stands between two requests, and the next one is welcome."""
-        is_waiting = self._waiter is not None and not self._waiter.done()
+        """Whether it stands before its first request or between two, and the next one is welcome.
+
+        The first one may be here before aiohttp waits for it.
+        """
+        is_waiting = not self._request_count if self._waiter is None else not self._waiter.done()
         return is_waiting and self._header_timer is None and not self._close and not self._force_close
 
     def _put_off_idleness(self) -> None:

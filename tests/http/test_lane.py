@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
+import uvloop
 
 from collector.recorder import StorageUnavailable
 from tests.http.edge_place import ORIGIN, SITE, Place, open_place
@@ -80,6 +82,23 @@ async def test_a_batch_in_pieces_takes_the_long_way_and_the_next_one_the_short_w
         writer.write(request())
         assert (await read_reply(reader))[0] == 200
         assert (place.recorder.enqueued, len(place.recorder.arrivals)) == (1, 4)
+
+
+def test_the_first_batch_of_a_connection_takes_the_short_way_though_aiohttp_does_not_wait_yet() -> None:
+    async def scenario() -> int:
+        async with open_place() as place:
+            loop = asyncio.get_running_loop()
+            with socket.socket() as visitor:
+                visitor.connect(("127.0.0.1", int(place.url.rpartition(":")[2])))
+                visitor.sendall(request())  # before the loop hears of the connection
+                visitor.setblocking(False)
+                for sent in (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", request(), b""):
+                    assert (await asyncio.wait_for(loop.sock_recv(visitor, 65536), 10)).startswith(b"HTTP/1.1 200")
+                    await loop.sock_sendall(visitor, sent)
+            assert len(place.recorder.arrivals) == 2
+            return place.recorder.enqueued
+
+    assert uvloop.run(scenario()) == 2
 
 
 async def test_both_ways_take_turns_on_one_connection() -> None:
