@@ -216,7 +216,7 @@ class Recorder:
     async def _settle(self) -> None:
         """Let the loop take in what has already arrived, or is just arriving: all of it can share one transaction."""
         quiet_turns = 0
-        while quiet_turns < QUIET_TURNS and self._queued < GROUP_EVENTS:
+        while quiet_turns < QUIET_TURNS and self._queued < GROUP_EVENTS and not self._next.is_full:
             before = self._queued
             await asyncio.sleep(0)
             quiet_turns = 0 if self._queued > before else quiet_turns + 1
