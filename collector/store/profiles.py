@@ -120,20 +120,16 @@ def _fold(conn: Connection, site_id: int, root: str, *, is_alone: bool) -> Perso
 _keeps_apart = and_(merges.c.reversed_at.is_not(None), merges.c.apart_lifted_at.is_(None))
 
 
-def _reversed_wins(site: Slot, *leaves: Slot) -> Select[Any]:
-    mine = (merges.c.site_id == site, _keeps_apart, is_one_of(merges.c.winner_id, leaves))
-    return select(merges.c.loser_id).where(*mine)
-
-
-def _reversed_losses(site: Slot, *leaves: Slot) -> Select[Any]:
-    mine = (merges.c.site_id == site, _keeps_apart, is_one_of(merges.c.loser_id, leaves))
-    return select(merges.c.winner_id).where(*mine)
+def _kept_apart(site: Slot, *leaves: Slot) -> CompoundSelect[Any]:
+    mine = (merges.c.site_id == site, _keeps_apart)
+    wins = select(merges.c.loser_id).where(*mine, is_one_of(merges.c.winner_id, leaves))
+    losses = select(merges.c.winner_id).where(*mine, is_one_of(merges.c.loser_id, leaves))
+    return union_all(wins, losses)
 
 
 def _fetch_apart(conn: Connection, site_id: int, leaves: Sequence[str]) -> frozenset[str]:
     """Roots that a reversed merge keeps separate from this cluster, until an operator lifts it (R12)."""
-    found = (fetch_by_ids(conn, statement, site_id, leaves) for statement in (_reversed_wins, _reversed_losses))
-    others = {other for rows in found for (other,) in rows} - set(leaves)
+    others = {other for (other,) in fetch_by_ids(conn, _kept_apart, site_id, leaves)} - set(leaves)
     return frozenset(fetch_roots(conn, site_id, others).values())
 
 
