@@ -203,7 +203,10 @@ def _remember_assertion(
         picture.name(decision.root, event.occurred_at)
     known = picture.uids.get(event.uid) if event.uid else None
     device = picture.devices.get(known.device_id) if known and known.device_id else None
-    if cid is not None and device is not None and (device.last_asserted_at or -1) < event.tracked_at:
+    if cid is None or device is None:
+        return
+    picture.said.setdefault(device.device_id, []).append((event.occurred_at, event.tracked_at))
+    if (device.last_asserted_at or -1) < event.tracked_at:
         picture.change_device(replace(device, last_asserted_at=event.tracked_at))
 
 

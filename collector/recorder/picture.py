@@ -60,6 +60,9 @@ class Picture:
     beginning: dict[str, str | None] = field(default_factory=dict)
     widened: dict[str, None] = field(default_factory=dict)  # visits that begin earlier than they did
     named: dict[str, int] = field(default_factory=dict)  # roots that may have become customers, and since when
+    said: dict[str, list[tuple[int, int]]] = field(
+        default_factory=dict
+    )  # by device, when (ours, its own) who was there
     newborn: set[str] = field(default_factory=set)  # profiles that this transaction made
     refused: dict[int, list[Refused]] = field(default_factory=dict)  # by time of arrival
     names: set[tuple[str, str]] = field(default_factory=set)  # (kind, value) whose meaning nobody else can change

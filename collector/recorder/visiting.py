@@ -12,7 +12,13 @@ from collector.domain.recognition import DAY_MS
 from collector.domain.visit import SILENCE_MS
 from collector.recorder.picture import Picture
 from collector.store import visits
-from collector.store.assumptions import Begun, assume_begun, fetch_customers, settle_assumption
+from collector.store.assumptions import (
+    Begun,
+    assume_begun,
+    fetch_customers,
+    fetch_visits_shared_with,
+    settle_assumption,
+)
 from collector.store.marks import fetch_marked, fold_again
 
 PAGE_VIEW = ("page", "view")
@@ -51,11 +57,14 @@ def assume_whom_visits_are_of(picture: Picture) -> None:
     begun = [_begun(picture, visit_id) for visit_id in in_question if picture.beginning.get(visit_id) is not None]
     for root, since in picture.named.items():
         in_question |= visits.fetch_visits_after(conn, site_id, root, since)
+    for device_id, said in picture.said.items():
+        in_question |= fetch_visits_shared_with(conn, site_id, device_id, said)
     for visit_id in sorted(in_question - assume_begun(conn, site_id, begun, customers)):
         settle_assumption(conn, site_id, visit_id)
     picture.beginning.clear()
     picture.widened.clear()
     picture.named.clear()
+    picture.said.clear()
 
 
 def _marked_before(picture: Picture) -> set[str]:

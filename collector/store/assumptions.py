@@ -30,6 +30,7 @@ IS_CID = func.lower(identifiers.c.kind) == literal_column("'cid'")
 IS_ASSUMPTION = user_identifications.c.kind == literal_column(f"'{MarkerKind.ASSUMPTION}'")
 
 CUSTOMERS_OF_ONE = 3  # R13: with no more of them ever, a device is not shared
+CLOCKS_DIFFER_MS = 10 * 60_000  # the times of one device that were corrected for its clock can be off by some minutes
 
 
 class Begun(NamedTuple):
@@ -112,6 +113,24 @@ def withdraw_assumptions(conn: Connection, site_id: int, leaves: Sequence[str]) 
     for visit_id, leaf, assumed in fetch_by_ids(conn, _assumed, site_id, leaves):
         if customers.get(leaf) != assumed:
             settle_assumption(conn, site_id, visit_id)
+
+
+def _begun_on(site: Slot, device: Slot, since: Slot, until: Slot, at: Slot) -> Select[Any]:
+    mine = (visits.c.site_id == site, visits.c.device_id == device, visits.c.started_at.between(since, until))
+    return select(visits.c.visit_id).where(*mine, visits.c.since_at > at)
+
+
+def fetch_visits_shared_with(
+    conn: Connection, site_id: int, device_id: str, said: Sequence[tuple[int, int]]
+) -> set[str]:
+    """The visits on a device that began after somebody said there who they are, when it can have been shared (R13).
+
+    `said` are the times of that, ms: when it occurred for us, and on the browser's own clock.
+    """
+    since = min(occurred_at for occurred_at, _ in said) - CLOCKS_DIFFER_MS
+    until = max(occurred_at for occurred_at, _ in said) + CLOCKS_DIFFER_MS + 2 * DAY_MS
+    rows = fetch(conn, _begun_on, site_id, device_id, since, until, min(at for _, at in said))
+    return {visit_id for (visit_id,) in rows}
 
 
 def is_shared_device(conn: Connection, site_id: int, device_id: str, at: int, *being_made: tuple[int, str]) -> bool:

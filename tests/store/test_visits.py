@@ -117,6 +117,26 @@ async def test_visits_of_a_device_are_kept_apart(stage: Stage, transport: StoreT
     assert await transport.look_at_visit(p.visit) == ("WM-Recognized", []), "the cookies still name them"
 
 
+@pytest.mark.parametrize(("customers", "state"), [(3, "WM-Recognized"), (4, "Anonymous")])
+async def test_sign_in_that_comes_late_may_show_that_the_device_was_shared_when_a_visit_began(
+    stage: Stage, transport: StoreTransport, customers: int, state: str
+) -> None:
+    p = stage.browser()
+    p.offline = True
+    for number in range(customers):
+        await p.says(f"customer {number}")
+    late = p.outbox.pop(1)
+    p.offline = False
+    await p.sends()
+    stage.passes(minutes=90)
+    p.arrives()
+    await p.tracks()
+    assert await transport.look_at_visit(p.visit) == ("WM-Recognized", [])
+    p.outbox = [late]
+    await p.sends()
+    assert await transport.look_at_visit(p.visit) == (state, [])
+
+
 async def test_reset_whose_event_was_lost_still_ends_the_session(stage: Stage, transport: StoreTransport) -> None:
     p = stage.browser()
     await p.says("x")
