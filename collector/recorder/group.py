@@ -195,9 +195,9 @@ def _record_alike(picture: Picture, arrival: Arrival, done: int) -> int:
     visit, leaf = picture.visits[span.visit_id], known.bindings[0].profile_id
     if leaf not in visit.leaves:
         return 0
-    first, site_id = done, picture.site.site_id
+    first, site_id, settled_after = done, picture.site.site_id, visit.settled_after
     for event in arrival.events[first:]:
-        is_alike = event.uid == uid and event.visit_id == visit_id and event.tracked_at >= visit.since_at
+        is_alike = event.uid == uid and event.visit_id == visit_id and event.tracked_at >= settled_after
         says = event.category == "user" or event.assertion is not None or event.warnings
         is_repeat = event.event_id in picture.arrived or event.event_id in picture.stored
         if not is_alike or says or is_repeat or (event.page_id is None and event.category == "page"):

@@ -31,6 +31,11 @@ class KnownVisit:
     since_at: int
     leaves: set[str | None]
 
+    @property
+    def settled_after(self) -> int:
+        """No event from then on (ms, on the browser's clock) is the first, though several speak in the visit."""
+        return self.since_at + (len(self.leaves) > 1)
+
 
 @dataclass(slots=True)
 class SiteMemory:

@@ -108,7 +108,7 @@ class Picture:
         occurred_at, tracked_at = event.occurred_at, event.tracked_at
         span = self.spans.get(visit_id)
         known = self.visits.get(visit_id)
-        if known is None or tracked_at < known.since_at or leaf not in known.leaves:
+        if known is None or tracked_at < known.settled_after or leaf not in known.leaves:
             self._begin_visit(visit_id, known, leaf, event)
         if span is None:
             agent = self.user_agent if known is None else ""

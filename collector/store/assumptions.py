@@ -96,13 +96,13 @@ def settle_assumption(conn: Connection, site_id: int, visit_id: str) -> None:
         return
     device_id, started_at = held
     is_certain = device_id is None or not is_shared_device(conn, site_id, device_id, moment.at)
-    wanted = cid if is_assumed(started_at, since, is_shared=not is_certain) else None
+    wanted = (leaf, cid) if is_assumed(started_at, since, is_shared=not is_certain) else None
     if wanted == assumed:
         return
     if assumed is not None:
         delete_marker(conn, site_id, visit_id)
     if wanted is not None:
-        marker = Marker(visit_id, MarkerKind.ASSUMPTION, 0, 0, started_at, leaf, wanted)
+        marker = Marker(visit_id, MarkerKind.ASSUMPTION, 0, 0, started_at, leaf, cid)
         insert_user_identification(conn, site_id, UserIdentification(marker, visit_id, None, None, None))
     fold_again(conn, site_id, visit_id)
 
@@ -203,7 +203,8 @@ def _crowds(site: Slot, *devices: Slot) -> Select[Any]:
 
 def _assumption(site: Slot, visit: Slot) -> Select[Any]:
     table = user_identifications  # an assumption is marked under the id of its visit
-    return select(table.c.identity_id).where(table.c.site_id == site, table.c.event_id == visit, IS_ASSUMPTION)
+    mine = (table.c.site_id == site, table.c.event_id == visit, IS_ASSUMPTION)
+    return select(table.c.profile_id, table.c.identity_id).where(*mine)
 
 
 def _assumed(site: Slot, *leaves: Slot) -> Select[Any]:
@@ -212,9 +213,10 @@ def _assumed(site: Slot, *leaves: Slot) -> Select[Any]:
     return select(table.c.visit_id, table.c.profile_id, table.c.identity_id).where(*mine)
 
 
-def _fetch_assumption(conn: Connection, site_id: int, visit_id: str) -> str | None:
+def _fetch_assumption(conn: Connection, site_id: int, visit_id: str) -> tuple[str, str] | None:
+    """(leaf, CID) of whom a visit is assumed to be, None for nobody."""
     rows = fetch(conn, _assumption, site_id, visit_id)
-    return rows[0][0] if rows else None
+    return (rows[0][0], rows[0][1]) if rows else None
 
 
 def _held(site: Slot, *leaves: Slot) -> Select[Any]:
