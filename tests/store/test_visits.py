@@ -190,6 +190,28 @@ async def test_of_two_that_speak_in_the_same_millisecond_the_counter_says_who_be
     assert await transport.look_at_visit(in_question) == ("Anonymous", []), "w was not known yet, and spoke first"
 
 
+async def test_it_is_looked_up_again_when_one_of_those_two_is_heard_again(
+    stage: Stage, transport: StoreTransport
+) -> None:
+    p = stage.browser()
+    await p.says("v")
+    stage.passes(minutes=60)
+    p.arrives()
+    p.offline = True
+    await p.tracks()
+    await p.says("w")
+    await p.tracks()
+    for event in p.outbox:
+        event["at"] = p.outbox[0]["at"]
+    first, signs_in, last = range(3)
+    await p.sends([last, signs_in, first], one_by_one=True)
+    marks = transport.database.transact(fetch_markers, transport.site.site_id, p.visit)
+    assert {(mark.kind, mark.identity_id) for mark in marks} == {
+        (MarkerKind.ASSUMPTION, "v"),
+        (MarkerKind.SIGN_IN, "w"),
+    }
+
+
 async def test_a_stranger_who_turns_out_to_have_spoken_first_is_not_taken_for_a_customer(
     stage: Stage, transport: StoreTransport
 ) -> None:
