@@ -179,7 +179,7 @@ def test_what_shares_a_transaction_does_not_matter(
     assert together.rows() == apart.rows()
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.data(), anybodys_acts())
 def test_what_shares_a_request_does_not_matter(quick_database: Database, data: st.DataObject, acts: list[Act]) -> None:
     tracked = [each for each in act_out(acts, 0) if each.event]
