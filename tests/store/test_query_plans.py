@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from collector.store import prepared
 from collector.store.driver import driver_of
+from collector.store.profiles import fetch_roots, insert_profiles
 from tests.stage import Stage
 from tests.store.engines import only_on_sqlite
 from tests.store_transport import StoreTransport
@@ -32,6 +33,21 @@ def plans(transport: StoreTransport, monkeypatch: pytest.MonkeyPatch) -> dict[st
 
     monkeypatch.setattr(prepared, "_execute", explained)
     return found
+
+
+def test_many_ids_are_looked_up_in_portions(transport: StoreTransport, monkeypatch: pytest.MonkeyPatch) -> None:
+    site_id, sizes = transport.site.site_id, []
+    execute = prepared._execute
+
+    def measured(conn: Connection, statement: str, values: tuple[object, ...]) -> object:
+        sizes.append(len(values) - 1)
+        return execute(conn, statement, values)
+
+    ids = [transport.fresh_id() for _ in range(150)]
+    transport.database.transact(insert_profiles, site_id, [(profile_id, 0) for profile_id in ids])
+    monkeypatch.setattr(prepared, "_execute", measured)
+    assert transport.database.transact(fetch_roots, site_id, ids) == dict(zip(ids, ids, strict=True))
+    assert sizes == [64, 64, 32]
 
 
 async def test_no_statement_of_recording_reads_a_whole_table_or_site(stage: Stage, plans: dict[str, list[str]]) -> None:
