@@ -19,7 +19,7 @@ import uvloop
 from benchmarks.events import make_body, make_event, make_headers, now_ms, uuid7
 
 TICK_S = 0.001
-WARM_UP_S = 2.0  # connections are opened, and visitors begin their visits; then latencies count
+WARM_UP_S = 0.5  # connections are opened, then latencies count
 DRAIN_S = 10
 MOST_CONNECTIONS = 2_000
 SHARE_OF_NEW = 10

@@ -122,8 +122,8 @@ def _execute(conn: Connection, text: str, values: Row) -> Sequence[Row]:
 def fetch_by_ids(conn: Connection, statement: Statement, site_id: int, ids: Sequence[str | bytes]) -> Sequence[Row]:
     """The rows of a SELECT whose parameters are the site and then any number of ids, each row found by one of them.
 
-    Ids are looked up in portions, and a portion is rounded up to a power of two by repeating its last id, so that a handful
-    of texts serves every group. Building one for 2,000 ids would take 30 ms, just when many visitors come at once.
+    Ids are looked up in portions, and a portion is rounded up to a power of two by repeating its last id, so that a
+    handful of texts serves every group. Building one for 2,000 ids would take 30 ms, just when many come at once.
     """
     if not ids:
         return []
