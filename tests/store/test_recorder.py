@@ -126,6 +126,18 @@ class SlowDisk(Gate):
         return self._really_record(conn, arrivals, *rest)
 
 
+def note_checkpoints(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The checkpoints that SQLite makes from now on."""
+    made: list[str] = []
+
+    def execute(connection: sqlite3.Connection, text: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        made.extend([text] if "wal_checkpoint" in text else [])
+        return driver.execute(connection, text, values)
+
+    monkeypatch.setattr(sqlite_module, "execute", execute)
+    return made
+
+
 def refuse(monkeypatch: pytest.MonkeyPatch, culprits: set[str]) -> None:
     """Let the database refuse certain events, as a constraint would."""
     really_insert = events_module.insert_events
@@ -422,15 +434,9 @@ async def test_checkpoints_are_due_by_pages_of_the_log_as_the_last_one_found_the
     pages: int,
     is_often: bool,
 ) -> None:
-    made: list[str] = []
-
-    def execute(connection: sqlite3.Connection, text: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        made.extend([text] if "wal_checkpoint" in text else [])
-        return driver.execute(connection, text, values)
-
     monkeypatch.setattr(sqlite_module, "PAGES_BETWEEN_CHECKPOINTS", pages)
     monkeypatch.setattr(sqlite_module, "ROWS_BETWEEN_CHECKPOINTS", (1, 1_000))
-    monkeypatch.setattr(sqlite_module, "execute", execute)
+    made = note_checkpoints(monkeypatch)
     transport.database._engine.checkpoint_now()  # type: ignore[union-attr]
     for _ in range(10):
         await recorder.record(await request(browser, transport))
@@ -447,15 +453,9 @@ async def test_checkpoint_is_due_when_the_log_is_long(
     long: int,
     is_often: bool,
 ) -> None:
-    made: list[str] = []
-
-    def execute(connection: sqlite3.Connection, text: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        made.extend([text] if "wal_checkpoint" in text else [])
-        return driver.execute(connection, text, values)
-
     monkeypatch.setattr(sqlite_module, "LONG_LOG_BYTES", long)
     monkeypatch.setattr(sqlite_module, "ROWS_BETWEEN_CHECKPOINTS", (2, 20_000))
-    monkeypatch.setattr(sqlite_module, "execute", execute)
+    made = note_checkpoints(monkeypatch)
     for _ in range(10):
         await recorder.record(await request(browser, transport))
     assert (len(made) > 5) is is_often
