@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tests.faults.server import Collector
 
 FOLLOWERS = "profiles p LEFT JOIN profiles r ON r.site_id = p.site_id AND r.profile_id = p.merged_into"
@@ -25,14 +27,20 @@ TWO_OF_A_KIND = (
 MERGED = "SELECT count(*) FROM profiles WHERE merged_into IS NOT NULL"
 
 
+def count_merged(collector: Collector) -> int:
+    """How many profiles were merged into others."""
+    return _count(collector, MERGED)
+
+
+def _count(collector: Collector, query: str) -> int:
+    ((found,),) = collector.rows(query)
+    return int(found)
+
+
 def assert_people_are_whole(collector: Collector, at_least_merged: int) -> None:
     """Every event, binding and identifier leads to exactly one root, and the journal of merges agrees with them."""
-
-    def count(query: str) -> int:
-        ((found,),) = collector.rows(query)
-        return int(found)
-
-    merged = count(MERGED)
+    count = partial(_count, collector)
+    merged = count_merged(collector)
     assert merged >= at_least_merged, "the load is meant to merge people"
     assert count(ASTRAY) == 0, "a pointer that leads nowhere, or further than one step"
     for table in ("events", "bindings", "identifiers", "traits", "sessions", "user_identifications"):
