@@ -5,30 +5,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import runpy
 from collections.abc import Callable
+from itertools import count
 
 from collector.domain.event import Arrival, Receipt
-from collector.recorder import Recorder
+from collector.recorder import Recorder, Tell
 
 EARLY_ANSWERS = 1000  # half of the recorder's queue
 
 enqueue_durably = Recorder.enqueue
-in_flight: set[asyncio.Future[Receipt]] = set()
+numbers = count()
+in_flight: set[int] = set()
 
 
-def enqueue_early(self: Recorder, read: Callable[[], Arrival]) -> asyncio.Future[Receipt]:
+def enqueue_early(self: Recorder, read: Callable[[], Arrival], tell: Tell) -> None:
     """Answer at once; only where the queue is half full wait for the commit, so that load cannot outrun the writer."""
-    arrival = read()
-    durable = enqueue_durably(self, lambda: arrival)
-    in_flight.add(durable)
-    durable.add_done_callback(in_flight.discard)
-    if len(in_flight) > EARLY_ANSWERS:
-        return durable
-    early: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-    early.set_result(Receipt(len(arrival.events), 0, 0, 0, arrival.contact_id, arrival.device_id))
-    return early
+    arrival, number = read(), next(numbers)
+    is_early = len(in_flight) < EARLY_ANSWERS
+    in_flight.add(number)
+
+    def tell_late(outcome: Receipt | Exception) -> None:
+        in_flight.discard(number)
+        if not is_early:
+            tell(outcome)
+
+    enqueue_durably(self, lambda: arrival, tell_late)
+    if is_early:
+        tell(Receipt(len(arrival.events), 0, 0, 0, arrival.contact_id, arrival.device_id))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,6 @@ what happens in it when a visitor says who they are.
 """
 
 from collector.recorder.commit import StorageUnavailable
-from collector.recorder.queue import QueueFull, Recorder
+from collector.recorder.queue import QueueFull, Recorder, Tell
 
-__all__ = ["QueueFull", "Recorder", "StorageUnavailable"]
+__all__ = ["QueueFull", "Recorder", "StorageUnavailable", "Tell"]

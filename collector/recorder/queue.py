@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import DatabaseError
@@ -33,7 +34,19 @@ PURGE_INTERVAL_MS = 60_000
 PURGE_AFTER_ROWS = 1000
 PURGE_AFTER_BYTES = 10 * 1024 * 1024
 
+Tell = Callable[[Receipt | Exception], None]  # called once with what became of a request: stored, or why it was not
+
 log = structlog.get_logger()
+
+
+def fulfil(answer: asyncio.Future[Receipt], outcome: Receipt | Exception) -> None:
+    """Tell who awaits `answer`, unless nobody does any longer."""
+    if answer.done():
+        return
+    if isinstance(outcome, Exception):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(outcome)
 
 
 class QueueFull(Exception):
@@ -46,7 +59,7 @@ class QueueFull(Exception):
 @dataclass(slots=True)
 class _Waiting:
     read: Callable[[], Arrival]
-    answer: asyncio.Future[Receipt]
+    tell: Tell
 
 
 @dataclass(slots=True)
@@ -146,21 +159,21 @@ class Recorder:
 
         Raises `QueueFull` or `StorageUnavailable`, and then the sender has to keep its events.
         """
-        return await self.enqueue(lambda: arrival)
+        answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self.enqueue(lambda: arrival, partial(fulfil, answer))
+        return await answer
 
-    def enqueue(self, read: Callable[[], Arrival]) -> asyncio.Future[Receipt]:
-        """`record` for a request that `read` parses when its turn comes; what `read` raises comes out too.
+    def enqueue(self, read: Callable[[], Arrival], tell: Tell) -> None:
+        """`record` for a request that `read` parses when its turn comes; `tell` hears what `read` raises, too.
 
         Raises `QueueFull` at once. Parsed one after the other, requests find their code in the processor's cache.
         """
         if self._stopping or self._queued >= self._queue_size:
             raise QueueFull
-        answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(read, answer))
+        self._waiting.append(_Waiting(read, tell))
         self._wake.set()
         if self._may_read_ahead:
             self._loop.call_soon(self._read_ahead)
-        return answer
 
     @property
     def _queued(self) -> int:
@@ -268,8 +281,7 @@ class Recorder:
             if receipt.quarantined:
                 kept = sum(len(rejection.raw) for rejection in arrival.rejections)
                 self._quarantined.add(receipt.quarantined, kept)
-            if not waiting.answer.done():
-                waiting.answer.set_result(receipt)
+            _tell(waiting, receipt)
 
     async def _maintain(self) -> None:
         """Between groups: checkpoints, and the bounds of the quarantine. A failure is retried and hurts nobody."""
@@ -285,5 +297,11 @@ class Recorder:
 
 def _refuse(waiting: Iterable[_Waiting], error: Exception) -> None:
     for each in waiting:
-        if not each.answer.done():
-            each.answer.set_exception(error)
+        _tell(each, error)
+
+
+def _tell(waiting: _Waiting, outcome: Receipt | Exception) -> None:
+    try:
+        waiting.tell(outcome)
+    except Exception:
+        log.exception("teller_failed")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from multidict import CIMultiDictProxy, MultiMapping
+from multidict import MultiMapping
 
 
 class Asked(Protocol):
     """A request of aiohttp's, or a batch on the short way."""
 
     @property
-    def headers(self) -> CIMultiDictProxy[str]:
-        """Its headers."""
+    def headers(self) -> MultiMapping[str]:
+        """Its headers, whatever the case of their names."""
 
     @property
     def raw_path(self) -> str:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from crawlerdetect import CrawlerDetect  # type: ignore[import-untyped]
-from multidict import CIMultiDictProxy, istr
+from multidict import MultiMapping, istr
 
 MAX_AGENT_LENGTH = 512
 SEC_PURPOSE, PURPOSE = istr("Sec-Purpose"), istr("Purpose")  # an istr is found three times as fast
@@ -28,7 +28,7 @@ def read_agent(header: str) -> Agent:
     return Agent(text, bool(_detector.is_crawler(text)))
 
 
-def is_prefetch(headers: CIMultiDictProxy[str]) -> bool:
+def is_prefetch(headers: MultiMapping[str]) -> bool:
     """Whether the browser fetches ahead of a visit that may never happen."""
     purpose = headers.get(SEC_PURPOSE) or headers.get(PURPOSE)
     return purpose is not None and "prefetch" in purpose.lower()

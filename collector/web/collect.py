@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from typing import NamedTuple, NoReturn, cast
@@ -13,7 +12,7 @@ from msgspec.structs import replace
 
 from collector.domain.event import Arrival, Event, Receipt, Trust
 from collector.domain.quarantine import MAX_RAW_BYTES
-from collector.recorder import QueueFull, StorageUnavailable
+from collector.recorder import QueueFull, StorageUnavailable, Tell
 from collector.store.quarantine import Refused
 from collector.web.admission import Visitor, admit, check_form, find_site, read_payload
 from collector.web.asked import Asked
@@ -59,10 +58,10 @@ class Taken(NamedTuple):
             if value is not None and (carried is None or carried.value != value or carried.is_stale(now))
         ]
 
-    def enqueue(self) -> asyncio.Future[Receipt]:
-        """Store it; the receipt comes after the commit. What fails is for `fail` to explain."""
+    def enqueue(self, tell: Tell) -> None:
+        """Store it; `tell` is called after the commit, or with what failed, which is for `fail` to explain."""
         try:
-            return self.edge.recorder.enqueue(self.read)
+            self.edge.recorder.enqueue(self.read, tell)
         except QueueFull as error:
             raise self.refusal_of(error) from error
 

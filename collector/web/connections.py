@@ -27,14 +27,14 @@ class Connection(RequestHandler):
     waits for the next one, whether it is being closed, and when an idle one is.
     """
 
-    __slots__ = ("_answered", "_header_timeout_s", "_header_timer", "_is_in_lane", "_kept", "_lane", "_remote")
+    __slots__ = ("_answered", "_header_timeout_s", "_header_timer", "_is_in_lane", "_kept", "_lane", "remote")
 
     def __init__(self, manager: web.Server, *, header_timeout_s: float, lane: Lane | None, **settings: Any) -> None:
         super().__init__(manager, **settings)
         self._header_timeout_s = header_timeout_s
         self._header_timer: asyncio.TimerHandle | None = None
         self._lane = lane
-        self._remote: str | None = None
+        self.remote: str | None = None
         self._is_in_lane = False  # a batch is, and waits for its reply
         self._kept = b""  # what came meanwhile
         self._answered: asyncio.Future[None] | None = None  # somebody waits for the reply to be written
@@ -43,7 +43,7 @@ class Connection(RequestHandler):
         """Note whom we talk to."""
         super().connection_made(transport)
         peer = self.peername
-        self._remote = str(peer[0]) if isinstance(peer, tuple) else peer
+        self.remote = str(peer[0]) if isinstance(peer, tuple) else peer
 
     def data_received(self, data: bytes) -> None:
         """Send a batch through the lane; else watch whether the data completes the headers of a request."""
@@ -52,13 +52,11 @@ class Connection(RequestHandler):
             assert self.transport is not None
             self.transport.pause_reading()
             return
-        if self._lane is not None and self._is_idle():
+        if self._lane is not None and self._is_idle() and self._lane.enter(data, self):
             self._is_in_lane = True
             self._put_off_idleness()
-            if self._lane.enter(data, self._remote, self._reply):
-                return
-            self._is_in_lane = False
-        self._receive_request(data)
+        else:
+            self._receive_request(data)
 
     def _is_idle(self) -> bool:
         """Whether it stands before its first request or between two, and the next one is welcome.
@@ -71,12 +69,9 @@ class Connection(RequestHandler):
     def _put_off_idleness(self) -> None:
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
 
-    def _reply(self, data: bytes) -> None:
+    def reply(self, data: bytes) -> None:
         """Write the reply to the batch in the lane; then go on with what has come since."""
-        self._is_in_lane = False
-        if self._answered is not None:
-            self._answered.set_result(None)
-        kept, self._kept = self._kept, b""
+        kept = self._leave_lane()
         if self.transport is None or self.transport.is_closing():
             return
         self.transport.write(data)
@@ -84,6 +79,24 @@ class Connection(RequestHandler):
         if kept:
             self.transport.resume_reading()
             self.data_received(kept)
+
+    def turn_away(self, data: bytes) -> None:
+        """Give what came to aiohttp, as if there were no lane."""
+        kept = self._leave_lane()
+        if self.transport is None or self.transport.is_closing():
+            return
+        if kept:
+            self.transport.resume_reading()
+        self._receive_request(data + kept)
+
+    def _leave_lane(self) -> bytes:
+        """Be no longer in the lane; what came meanwhile."""
+        self._is_in_lane = False
+        if self._answered is not None:
+            self._answered.set_result(None)
+            self._answered = None
+        kept, self._kept = self._kept, b""
+        return kept
 
     def _receive_request(self, data: bytes) -> None:
         requests = self._request_count

@@ -1,24 +1,19 @@
 """The short way of a batch: from the bytes on a connection to the recorder and back, past aiohttp's machinery.
 
 For each request aiohttp makes a request object, a task, and a response header by header, which takes as long as to
-parse and record an event. Nearly all requests are batches that arrive whole, and of those no more is needed than what
-aiohttp's own parser says. Whatever is not plain goes the long way, as it came.
+parse and record an event. Nearly all requests are batches that arrive whole, and of those no more is needed than
+`posted` finds. Whatever is not plain goes the long way, as it came.
+
+What connections bring in one turn of the loop is looked at together, in the next one: its code is warm then.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from email.utils import formatdate
 from functools import lru_cache, partial
-from typing import NamedTuple
-
-from aiohttp import HttpVersion11, hdrs
-from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http import HttpRequestParser
-from aiohttp.http_exceptions import HttpProcessingError
-from multidict import CIMultiDictProxy, MultiMapping
-from yarl import URL
+from typing import Protocol
 
 from collector.domain.event import Receipt
 from collector.web.admission import admit, check_form, decode, known_site
@@ -26,46 +21,54 @@ from collector.web.asked import Asked
 from collector.web.collect import Taken, receipt_body
 from collector.web.edge import Edge
 from collector.web.headers import header_block
+from collector.web.posted import PostReader
 from collector.web.replies import answer_failure
 
 LONGEST = 64 * 1024  # a longer one does not come in one piece
 
-Reply = Callable[[bytes], None]
 
-
-class Posted(NamedTuple):
-    """A batch as it was sent."""
-
-    headers: CIMultiDictProxy[str]
-    raw_path: str
-    remote: str | None
-    url: URL
-    body: bytes
+class Traveller(Protocol):
+    """The connection that a batch came by. One of the two is called, once."""
 
     @property
-    def query(self) -> MultiMapping[str]:
-        """The query, decoded."""
-        return self.url.query
+    def remote(self) -> str | None:
+        """The address at its other end."""
+
+    def reply(self, data: bytes) -> None:
+        """Send this as all of the reply."""
+
+    def turn_away(self, data: bytes) -> None:
+        """The batch was not plain: its bytes go the long way. Nothing has happened."""
 
 
 class Lane:
-    """Takes batches to `path`. One for all connections of a loop: it is done with a request's bytes when it returns."""
+    """Takes batches to `path`. One for all connections of a loop."""
 
     def __init__(self, edge: Edge, path: str, loop: asyncio.AbstractEventLoop) -> None:
         self._edge = edge
         self._start = f"POST {path}?".encode()
         self._loop = loop
-        self._parser = self._fresh_parser()
+        self._reader = PostReader()
+        self._arrived: list[tuple[bytes, Traveller]] = []
         self._explaining: set[asyncio.Task[None]] = set()
 
-    def enter(self, data: bytes, remote: str | None, reply: Reply) -> bool:
-        """Take `data` if that is one plain batch; `reply` is then called once with all of the reply.
-
-        Nothing has happened where this is False.
-        """
+    def enter(self, data: bytes, traveller: Traveller) -> bool:
+        """Take `data` if it looks like a batch; `traveller` hears soon what becomes of it."""
         if not data.startswith(self._start) or len(data) > LONGEST:
             return False
-        asked = self._parse(data, remote)
+        if not self._arrived:
+            self._loop.call_soon(self._take_all)
+        self._arrived.append((data, traveller))
+        return True
+
+    def _take_all(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        for data, traveller in arrived:
+            if not self._take(data, traveller):
+                traveller.turn_away(data)
+
+    def _take(self, data: bytes, traveller: Traveller) -> bool:
+        asked = self._reader.read(data, traveller.remote)
         entry = None if asked is None else known_site(self._edge, asked)
         if asked is None or entry is None:
             return False
@@ -74,53 +77,32 @@ class Lane:
             now = self._edge.now()
             visitor = admit(self._edge, asked, entry, now)
             taken = Taken(self._edge, asked, visitor, decode(asked, asked.body), now)
-            stored = taken.enqueue()
+            taken.enqueue(partial(self._answer, taken, traveller))
         except Exception as error:  # noqa: BLE001 - it is logged, and the page gets its answer
-            self._refuse(asked, error, reply)
-        else:
-            stored.add_done_callback(partial(self._answer, taken, reply))
+            self._refuse(asked, error, traveller)
         return True
 
-    def _parse(self, data: bytes, remote: str | None) -> Posted | None:
-        """The request that `data` is, None for anything but one whole plain request."""
-        try:
-            messages, _, tail = self._parser.feed_data(data)
-        except HttpProcessingError:
-            messages, tail = [], b""
-        if len(messages) == 1 and not tail:
-            ((message, payload),) = messages
-            length = int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
-            is_plain = message.version == HttpVersion11 and not message.should_close and not message.upgrade
-            if is_plain and length and payload.is_eof() and hdrs.EXPECT not in message.headers:
-                return Posted(message.headers, message.path, remote, message.url, data[-length:])
-        self._parser = self._fresh_parser()  # this one may wait for more
-        return None
-
-    def _fresh_parser(self) -> HttpRequestParser:
-        return HttpRequestParser(BaseProtocol(self._loop), self._loop, LONGEST, auto_decompress=False)
-
-    def _answer(self, taken: Taken, reply: Reply, stored: asyncio.Future[Receipt]) -> None:
-        error = stored.exception()
-        if error is None:
-            receipt = stored.result()
-            headers = taken.visitor.entry.headers[taken.visitor.origin]
-            reply(write_reply(b"200 OK", headers, receipt_body(receipt), taken.now, taken.cookies_for(receipt)))
-        else:
-            task = self._loop.create_task(self._explain(taken, error, reply))
+    def _answer(self, taken: Taken, traveller: Traveller, outcome: Receipt | Exception) -> None:
+        if isinstance(outcome, Exception):
+            task = self._loop.create_task(self._explain(taken, outcome, traveller))
             self._explaining.add(task)
             task.add_done_callback(self._explaining.discard)
+        else:
+            headers = taken.visitor.entry.headers[taken.visitor.origin]
+            cookies = taken.cookies_for(outcome)
+            traveller.reply(write_reply(b"200 OK", headers, receipt_body(outcome), taken.now, cookies))
 
-    async def _explain(self, taken: Taken, error: BaseException, reply: Reply) -> None:
+    async def _explain(self, taken: Taken, error: Exception, traveller: Traveller) -> None:
         try:
             await taken.fail(error)
         except Exception as failure:  # noqa: BLE001 - it is logged, and the page gets its answer
-            self._refuse(taken.asked, failure, reply)
+            self._refuse(taken.asked, failure, traveller)
 
-    def _refuse(self, asked: Asked, error: Exception, reply: Reply) -> None:
+    def _refuse(self, asked: Asked, error: Exception, traveller: Traveller) -> None:
         response = answer_failure(self._edge, asked, error, "collect")
         status = b"%d %b" % (response.status, response.reason.encode())
         assert isinstance(response.body, bytes)
-        reply(write_reply(status, header_block(response.headers), response.body, self._edge.now()))
+        traveller.reply(write_reply(status, header_block(response.headers), response.body, self._edge.now()))
 
 
 @lru_cache(1)

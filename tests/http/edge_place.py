@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from collector import metrics
 from collector.domain.event import Arrival, Outcome, Receipt
 from collector.domain.site import Site, SiteSettings
+from collector.recorder import Tell
 from collector.store.consents import Consent
 from collector.store.quarantine import Refused
 from collector.web.body import Patience
@@ -64,6 +65,7 @@ class RememberingRecorder:
     ready: bool = True
     probes: int = 0
     enqueued: int = 0
+    telling: list[asyncio.Future[None]] = field(default_factory=list)
     may_store: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -87,12 +89,17 @@ class RememberingRecorder:
         metrics.count_receipts([receipt])
         return receipt
 
-    def enqueue(self, read: Callable[[], Arrival]) -> asyncio.Future[Receipt]:
-        async def record() -> Receipt:
-            return await self.record(read())
+    def enqueue(self, read: Callable[[], Arrival], tell: Tell) -> None:
+        async def record() -> None:
+            outcome: Receipt | Exception
+            try:
+                outcome = await self.record(read())
+            except Exception as error:  # noqa: BLE001 - it is told
+                outcome = error
+            tell(outcome)
 
         self.enqueued += 1
-        return asyncio.ensure_future(record())
+        self.telling.append(asyncio.ensure_future(record()))
 
     async def quarantine_raw(self, site_id: int, received_at: int, refused: Refused) -> None:
         await self._may_fail()

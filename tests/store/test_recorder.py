@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -65,6 +65,13 @@ def browser(stage: Stage) -> Browser:
 def make_recorder(database: Database, transport: StoreTransport, queue_size: int = 100) -> Recorder:
     clock = itertools.count(1)
     return Recorder(database, transport.erasures, lambda: next(clock), transport.fresh_id, queue_size)
+
+
+def enqueued(recorder: Recorder, read: Callable[[], Arrival]) -> asyncio.Future[Receipt]:
+    """What becomes of a request that is parsed when its turn comes."""
+    answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+    recorder.enqueue(read, partial(queue_module.fulfil, answer))
+    return answer
 
 
 async def request(browser: Browser, transport: StoreTransport, events: int = 1) -> Arrival:
@@ -196,9 +203,9 @@ async def test_what_arrives_while_the_disk_works_is_parsed_at_once(
     def fail() -> Arrival:
         raise ValueError("a bug")
 
-    others = [recorder.enqueue(partial(read, arrivals[1])), recorder.enqueue(partial(read, arrivals[2]))]
+    others = [enqueued(recorder, partial(read, arrival)) for arrival in arrivals[1:]]
     with pytest.raises(ValueError, match="a bug"):
-        await asyncio.wait_for(recorder.enqueue(fail), 10)
+        await asyncio.wait_for(enqueued(recorder, fail), 10)
     assert [await asyncio.wait_for(parsed.get(), 10) for _ in others] == arrivals[1:]
     assert not first.done()
     assert stored_ids(database) == []
@@ -222,10 +229,10 @@ async def test_what_was_parsed_ahead_counts_as_waiting(
         parsed.set()
         return arrivals[1]
 
-    second = recorder.enqueue(read)
+    second = enqueued(recorder, read)
     await asyncio.wait_for(parsed.wait(), 10)
     with pytest.raises(QueueFull):
-        recorder.enqueue(read)
+        enqueued(recorder, read)
     await recorder.stop(grace_s=0)
     with pytest.raises(StorageUnavailable):
         await second
