@@ -29,7 +29,7 @@ from collector.domain.recognition import Moment, born_at, epoch_of, profile_at
 from collector.domain.traits import Trait, can_be_named
 from collector.domain.visit import NAMING, Folded, Marker, MarkerKind, marker_kind, session_at
 from collector.recorder.picture import Picture
-from collector.store import devices, identifiers, marks, profiles, traits, visits
+from collector.store import devices, identifiers, marks, profiles, visits
 from collector.store.assumptions import is_shared_device
 from collector.store.devices import NewBinding
 from collector.store.identifiers import Evidence
@@ -107,8 +107,7 @@ def fetch_situation(
     """Load the people whom R4, R5 and R7 may touch. `newcomer` is the one of `leaf` if that is not stored."""
     conn, site_id = picture.conn, picture.site.site_id
     while True:
-        by_cid = identifiers.fetch_identifier(conn, site_id, "cid", claimed.cid) if claimed.cid else None
-        by_email = identifiers.fetch_identifier(conn, site_id, "email", claimed.email) if claimed.email else None
+        by_cid, by_email = identifiers.fetch_owners(conn, site_id, claimed.cid, claimed.email)
         speakers = _earlier_speakers(picture, event, claimed.cid) if claimed.cid else set()
         roots = profiles.fetch_roots(conn, site_id, {leaf, *filter(None, (by_cid, by_email)), *speakers})
         if not picture.hold(roots.values()):
@@ -139,7 +138,9 @@ def _earlier_speakers(picture: Picture, event: Event, cid: str) -> set[str]:
     if known is None or known.device_id is None:
         return set()
     moment = Moment(event.tracked_at, event.seq)
-    if is_shared_device(picture.conn, picture.site.site_id, known.device_id, moment.at, (moment.at, cid)):
+    device = picture.devices.get(known.device_id)
+    was_named = device is None or device.last_asserted_at is not None
+    if was_named and is_shared_device(conn, site_id, known.device_id, moment.at, (moment.at, cid)):
         return set()
     start, _ = epoch_of(moment, devices.fetch_boundaries(conn, site_id, known.device_id))
     # Strictly before: a UID born by a reset in the millisecond of the assertion is somebody else's already.
@@ -161,6 +162,7 @@ def _carry_out(picture: Picture, step: Step, event: Event, evidence: Evidence) -
             followers = profiles.point_at(conn, site_id, winner, loser)
             identifiers.insert_merge(conn, site_id, winner, loser, rule, followers, evidence)
             picture.name(winner, event.occurred_at)
+            picture.joined.add(winner)
         case Claim(kind, value, profile_id, reason):
             identifiers.insert_claim(conn, site_id, profile_id, kind, value, reason, evidence)
         case Switch(profile_id, rule):
@@ -181,12 +183,10 @@ def _switch(picture: Picture, event: Event, profile_id: str, rule: str, trust: T
 def _save_traits(
     picture: Picture, trust: Trust, event: Event, leaf: str, claimed: Assertion, *, is_claim: bool
 ) -> None:
-    rows = [
-        Trait(name, orjson.dumps(value).decode(), trust, event.occurred_at, event.event_id, is_claim)
-        for name, value in claimed.traits.items()
-        if can_be_named(name)
-    ]
-    traits.upsert_traits(picture.conn, picture.site.site_id, leaf, rows)
+    for name, value in claimed.traits.items():
+        if can_be_named(name):
+            text = orjson.dumps(value).decode()
+            picture.note_trait(leaf, Trait(name, text, trust, event.occurred_at, event.event_id, is_claim))
 
 
 def _remember_assertion(
@@ -205,7 +205,8 @@ def _remember_assertion(
     device = picture.devices.get(known.device_id) if known and known.device_id else None
     if cid is None or device is None:
         return
-    picture.said.setdefault(device.device_id, []).append((event.occurred_at, event.tracked_at))
+    if device.last_asserted_at is not None:  # the first one ever does not make it a shared device
+        picture.said.setdefault(device.device_id, []).append((event.occurred_at, event.tracked_at))
     if (device.last_asserted_at or -1) < event.tracked_at:
         picture.change_device(replace(device, last_asserted_at=event.tracked_at))
 
@@ -246,7 +247,7 @@ def mark(
         conn, site_id, UserIdentification(marker, event.visit_id, device_id, event.uid, cid)
     )
     if identity_id is not None and kind in NAMING:
-        marks.upsert_identity(conn, site_id, identity_id, event.occurred_at, picture.now)
+        picture.note_identity(identity_id, event.occurred_at)
     if event.visit_id is not None:
         return marks.fold_again(conn, site_id, event.visit_id, is_marked=True)
     return None

@@ -36,6 +36,7 @@ from collector.store.events import event_row, fetch_stored, fingerprint
 from collector.store.locks import can_meet, share_site
 from collector.store.profiles import are_apart
 from collector.store.quarantine import Refused
+from collector.store.schema import ids_bytes
 
 
 def record_group(
@@ -67,7 +68,9 @@ def record_group(
         if known.has_tombstones is None:
             known.has_tombstones = can_meet(conn) or has_tombstones(conn, site_id)
         visits = memory.visits_of(site_id)
-        picture = Picture(conn, site, now, fresh_id, erasures, known.uids, known.devices, known.has_tombstones, visits)
+        picture = Picture(
+            conn, site, now, fresh_id, erasures, known.uids, known.devices, known.has_tombstones, visits, known.agents
+        )
         if is_wary:
             picture.stored = fetch_stored(conn, site.site_id, [e.event_id for a in mine for e in a.events])
         load(picture, mine)
@@ -87,15 +90,16 @@ def _record(picture: Picture, arrival: Arrival) -> Receipt:
     device_id = _device_of(picture, arrival)
     picture.arrived_at, picture.user_agent = arrival.received_at, arrival.user_agent
     outcomes = [_refuse(picture, arrival, rejection) for rejection in arrival.rejections]
+    raw_ids = ids_bytes([event.event_id for event in arrival.events])
     done = 0
     while done < len(arrival.events):
         event, index = arrival.events[done], arrival.indexes[done] if arrival.indexes else done
-        outcome = _record_event(picture, arrival, device_id, event, index)
+        outcome = _record_event(picture, arrival, device_id, event, raw_ids[done], index)
         if outcome is not None:
             outcomes.append(outcome)
         done += 1
         if outcome is None and not arrival.bot:
-            done += _record_alike(picture, arrival, done)
+            done += _record_alike(picture, arrival, raw_ids, done)
     contact_id = _current_contact(picture, arrival, device_id)
     device_id = device_id if contact_id is not None else arrival.device_id
     if not outcomes:
@@ -149,7 +153,7 @@ def _device_of(picture: Picture, arrival: Arrival) -> str | None:
 
 
 def _record_event(
-    picture: Picture, arrival: Arrival, device_id: str | None, event: Event, index: int
+    picture: Picture, arrival: Arrival, device_id: str | None, event: Event, raw_id: bytearray, index: int
 ) -> Outcome | None:
     """One event: a repeat, a conflict, suppressed, or stored with the leaf that it belongs to."""
     event_id, uid = event.event_id, event.uid
@@ -174,14 +178,15 @@ def _record_event(
     picture.arrived[event_id] = event
     if arrival.bot or warnings:
         picture.event_notes[len(picture.event_rows)] = (arrival.bot, " ".join(warnings) or None)
-    picture.event_rows.append(event_row(picture.site.site_id, event, leaf, arrival.received_at, picture.shared_ids))
+    site_id, received_at = picture.site.site_id, arrival.received_at
+    picture.event_rows.append(event_row(site_id, event, raw_id, leaf, received_at, picture.shared_ids))
     if not is_visitor:
         warnings = ("bot", *warnings)
     told = tellable(warnings) if warnings else []
     return Outcome(index, event_id, "warned", told[0]) if told else None
 
 
-def _record_alike(picture: Picture, arrival: Arrival, done: int) -> int:
+def _record_alike(picture: Picture, arrival: Arrival, raw_ids: Sequence[bytearray], done: int) -> int:
     """Record what the same UID did next in the same visit, as long as it says nothing; how many events that was.
 
     Nothing has to be decided about them that was not decided about the one before.
@@ -204,7 +209,8 @@ def _record_alike(picture: Picture, arrival: Arrival, done: int) -> int:
             break
         span.cover(event.occurred_at, event.tracked_at)
         picture.arrived[event.event_id] = event
-        picture.event_rows.append(event_row(site_id, event, leaf, arrival.received_at, picture.shared_ids))
+        row = event_row(site_id, event, raw_ids[done], leaf, arrival.received_at, picture.shared_ids)
+        picture.event_rows.append(row)
         done += 1
     return done - first
 

@@ -1,6 +1,6 @@
 """What the last groups left known, so that the next one need not read it again.
 
-These are devices, UIDs with their bindings, and whether anybody was ever erased.
+These are devices, UIDs with their bindings, user agents, and whether anybody was ever erased.
 
 Valid only as long as nothing but the recorder has changed the database. `revalidate` sees that from SQLite's own
 counters, of changes by other connections and by this one; where an engine has none, nothing is remembered. What is
@@ -19,6 +19,7 @@ from collector.store.devices import KnownUid
 from collector.store.sqlite import fetch_change_mark
 
 MAX_ENTRIES = 20_000  # of each kind and site: about 15 MB
+MAX_AGENTS = 4096
 WARY_GROUPS = 100
 VISITS_LAST_MS = 12 * 60 * 60 * 1000  # retention deletes a visit a day after its last event came, whoever does it
 
@@ -43,6 +44,7 @@ class SiteMemory:
 
     uids: dict[str, KnownUid] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
+    agents: set[str] = field(default_factory=set)  # texts of user agents
     has_tombstones: bool | None = None  # not looked yet
 
 
@@ -90,6 +92,8 @@ class Memory:
         known = self.sites.setdefault(site_id, SiteMemory())
         if len(known.uids) > MAX_ENTRIES or len(known.devices) > MAX_ENTRIES:
             known = self.sites[site_id] = SiteMemory()
+        if len(known.agents) > MAX_AGENTS:
+            known.agents.clear()
         return known
 
     def visits_of(self, site_id: int) -> dict[str, KnownVisit]:

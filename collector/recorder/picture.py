@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from collector.domain.event import Event
+from collector.domain.event import Event, Trust
 from collector.domain.recognition import Binding, Device
 from collector.domain.site import Site
+from collector.domain.traits import Trait
 from collector.recorder.memory import KnownVisit
-from collector.store import devices, events, profiles, quarantine, visits
+from collector.store import devices, events, marks, profiles, quarantine, traits, visits
 from collector.store.devices import KnownUid, NewBinding, NewUid
 from collector.store.erasure import Erasures
 from collector.store.events import EventRow, Notes, SharedIds, StoredEvent
@@ -28,7 +29,7 @@ from collector.store.visits import VisitSpan
 class Picture:
     """The state of one site inside one transaction. `fresh_id` mints ids, `now` is ms UTC.
 
-    `uids` and `devices` are those of the recorder's memory: all that is known of the site, not only what this
+    `uids`, `devices` and `agents` are those of the recorder's memory: all that is known of the site, not only what this
     transaction touches.
     """
 
@@ -41,6 +42,7 @@ class Picture:
     devices: dict[str, Device]
     has_tombstones: bool = True  # False: nobody was ever erased
     visits: dict[str, KnownVisit] = field(default_factory=dict)  # what the recorder remembers of them
+    agents: set[str] = field(default_factory=set)  # user agents that are stored, as far as the recorder remembers
     live_contacts: set[str] = field(default_factory=set)
     erased_uids: set[str] = field(default_factory=set)
     reborn: dict[str, str] = field(default_factory=dict)  # devices that were erased, to the ids they get instead
@@ -59,6 +61,10 @@ class Picture:
     # Visits that may be new, or begin earlier than they did: who speaks first, None where that is to be looked up.
     beginning: dict[str, str | None] = field(default_factory=dict)
     widened: dict[str, None] = field(default_factory=dict)  # visits that begin earlier than they did
+    spoken: dict[str, list[str]] = field(default_factory=dict)  # by leaf, visits in which it may not have spoken before
+    traits: dict[tuple[str, str, Trust, bool], Trait] = field(default_factory=dict)  # by leaf and all of their key
+    identities: dict[str, tuple[int, int]] = field(default_factory=dict)  # when they were named, first and last
+    joined: set[str] = field(default_factory=set)  # roots that others were merged into
     named: dict[str, int] = field(default_factory=dict)  # roots that may have become customers, and since when
     said: dict[str, list[tuple[int, int]]] = field(
         default_factory=dict
@@ -86,6 +92,18 @@ class Picture:
     def name(self, root: str, occurred_at: int) -> None:
         """This person may be known to be a customer from then on."""
         self.named[root] = min(occurred_at, self.named.get(root, occurred_at))
+
+    def note_trait(self, leaf: str, trait: Trait) -> None:
+        """What an event says of a leaf; of two values the later one counts (R10)."""
+        key = (leaf, trait.name, trait.trust, trait.is_claim)
+        before = self.traits.get(key)
+        if before is None or before.rank < trait.rank:
+            self.traits[key] = trait
+
+    def note_identity(self, identity_id: str, occurred_at: int) -> None:
+        """A sign-in or a hint named this identity."""
+        first, last = self.identities.get(identity_id, (occurred_at, occurred_at))
+        self.identities[identity_id] = (min(first, occurred_at), max(last, occurred_at))
 
     def change_device(self, device: Device) -> None:
         """Remember a device as it is now."""
@@ -134,6 +152,7 @@ class Picture:
                 self.unsaved.add(visit_id)
         if leaf is not None and leaf not in known.leaves:
             self.speakers.append((visit_id, leaf))
+            self.spoken.setdefault(leaf, []).append(visit_id)
         known.leaves.add(leaf)
 
     def flush(self) -> None:
@@ -141,6 +160,10 @@ class Picture:
         conn, site_id = self.conn, self.site.site_id
         self.flush_people()
         self.flush_visits()
+        traits.upsert_traits(conn, site_id, [(key[0], trait) for key, trait in self.traits.items()])
+        self.traits.clear()
+        marks.upsert_identities(conn, site_id, self.identities, self.now)
+        self.identities.clear()
         events.insert_events(conn, self.event_rows, self.event_notes)
         self.event_rows.clear()
         self.event_notes.clear()
@@ -186,5 +209,8 @@ class Picture:
                 whole.append(span)
             else:
                 ends.append(span)
+        agents = {span.user_agent for span in whole} - self.agents
+        visits.insert_user_agents(self.conn, self.site.site_id, agents - {""})
+        self.agents |= agents
         visits.upsert_visits(self.conn, self.site.site_id, whole)
         visits.prolong_visits(self.conn, self.site.site_id, ends)

@@ -56,15 +56,23 @@ def assume_whom_visits_are_of(picture: Picture) -> None:
     in_question |= changed
     begun = [_begun(picture, visit_id) for visit_id in in_question if picture.beginning.get(visit_id) is not None]
     for root, since in picture.named.items():
-        in_question |= visits.fetch_visits_after(conn, site_id, root, since)
+        in_question |= _visits_after(picture, root, since)
     for device_id, said in picture.said.items():
         in_question |= fetch_visits_shared_with(conn, site_id, device_id, said)
     for visit_id in sorted(in_question - assume_begun(conn, site_id, begun, customers)):
         settle_assumption(conn, site_id, visit_id)
     picture.beginning.clear()
+    picture.spoken.clear()
     picture.widened.clear()
     picture.named.clear()
     picture.said.clear()
+
+
+def _visits_after(picture: Picture, root: str, since: int) -> set[str]:
+    """The visits of a person that began after `since` (ms)."""
+    if root in picture.newborn and root not in picture.joined:  # all that they did is in this group
+        return {visit_id for visit_id in picture.spoken.get(root, ()) if picture.visits[visit_id].started_at > since}
+    return visits.fetch_visits_after(picture.conn, picture.site.site_id, root, since)
 
 
 def _marked_before(picture: Picture) -> set[str]:

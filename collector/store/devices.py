@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Dialect, Insert, Select, and_, func, insert, 
 from collector.domain.event import Trust, UidOrigin
 from collector.domain.recognition import Binding, Device, Moment
 from collector.store.dialect import insert_on_conflict, insert_or_ignore
+from collector.store.driver import Row
 from collector.store.prepared import Slot, fetch, fetch_by_ids, is_one_of, padded, write_rows
 from collector.store.schema import (
     bindings,
@@ -70,36 +71,38 @@ def fetch_devices(conn: Connection, site_id: int, device_ids: Iterable[str]) -> 
     return {row[0]: Device(*row) for row in fetch_by_ids(conn, _devices, site_id, [*device_ids])}
 
 
+_bound = select(
+    bindings.c.uid, uids.c.device_id, bindings.c.since_at, bindings.c.since_seq, bindings.c.profile_id
+).join(uids, and_(uids.c.site_id == bindings.c.site_id, uids.c.uid == bindings.c.uid))
+
+
 def _bindings(site: Slot, *ids: Slot) -> Select[Any]:
-    columns = (bindings.c.uid, uids.c.device_id, bindings.c.since_at, bindings.c.since_seq, bindings.c.profile_id)
-    return (
-        select(*columns)
-        .join(uids, and_(uids.c.site_id == bindings.c.site_id, uids.c.uid == bindings.c.uid))
-        .where(bindings.c.site_id == site, is_one_of(bindings.c.uid, ids))
-    )
+    return _bound.where(bindings.c.site_id == site, is_one_of(bindings.c.uid, ids))
 
 
 def fetch_uids(conn: Connection, site_id: int, wanted: Iterable[str]) -> dict[str, KnownUid]:
     """The known ones among the UIDs in `wanted`, with all their bindings."""
+    return _with_bindings(fetch_by_ids(conn, _bindings, site_id, [*wanted]))
+
+
+def _with_bindings(rows: Iterable[Row]) -> dict[str, KnownUid]:
     found: dict[str, tuple[str | None, list[Binding]]] = {}
-    for uid, device_id, since_at, since_seq, profile_id in fetch_by_ids(conn, _bindings, site_id, [*wanted]):
+    for uid, device_id, since_at, since_seq, profile_id in rows:
         binding = Binding(Moment(since_at, since_seq), profile_id)
         found.setdefault(uid, (device_id, []))[1].append(binding)
     return {uid: KnownUid(uid, device_id, tuple(sorted(bound))) for uid, (device_id, bound) in found.items()}
 
 
-def _uids_born_between(site: Slot, device: Slot, start: Slot, end: Slot) -> Select[Any]:
-    return select(uids.c.uid).where(
-        uids.c.site_id == site, uids.c.device_id == device, uids.c.born_at.between(start, end)
-    )
+def _born_between(site: Slot, device: Slot, start: Slot, end: Slot) -> Select[Any]:
+    mine = (uids.c.site_id == site, uids.c.device_id == device, uids.c.born_at.between(start, end))
+    return _bound.where(*mine)
 
 
 def fetch_uids_born_between(
     conn: Connection, site_id: int, device_id: str, start: int, end: int
 ) -> dict[str, KnownUid]:
     """The UIDs of a device that were born in [start, end], both on the device's clock."""
-    born = fetch(conn, _uids_born_between, site_id, device_id, start, end)
-    return fetch_uids(conn, site_id, [uid for (uid,) in born])
+    return _with_bindings(fetch(conn, _born_between, site_id, device_id, start, end))
 
 
 def _boundaries(site: Slot, device: Slot) -> Select[Any]:

@@ -59,11 +59,13 @@ class SharedIds(dict[str | None, bytearray | None]):
         return raw
 
 
-def event_row(site_id: int, event: Event, profile_id: str | None, received_at: int, shared: SharedIds) -> EventRow:
-    """The values of one row, ready for the driver."""
+def event_row(
+    site_id: int, event: Event, raw_id: bytearray, profile_id: str | None, received_at: int, shared: SharedIds
+) -> EventRow:
+    """The values of one row, ready for the driver; `raw_id` are the bytes of the event's own id."""
     return (
         site_id,
-        id_bytes(event.event_id),
+        raw_id,
         shared[profile_id],
         shared[event.uid],
         shared[event.visit_id],

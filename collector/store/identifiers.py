@@ -6,7 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Dialect, Insert, RowMapping, Select, Text, delete, insert, literal, select, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Dialect,
+    Insert,
+    RowMapping,
+    Select,
+    Text,
+    delete,
+    insert,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
 
 from collector.domain.event import Trust
 from collector.domain.explain import HeldIdentifier, RetiredIdentifier
@@ -151,6 +165,26 @@ def _identifier(site: Slot, kind: Slot, value: Slot) -> Select[Any]:
     return select(identifiers.c.profile_id).where(
         identifiers.c.site_id == site, identifiers.c.kind == kind, identifiers.c.value == value
     )
+
+
+def _owners(site: Slot, cid: Slot, email: Slot) -> CompoundSelect[Any]:
+    looked_up = [
+        select(literal_column(f"'{kind}'"), identifiers.c.profile_id).where(
+            identifiers.c.site_id == site, identifiers.c.kind == kind, identifiers.c.value == value
+        )
+        for kind, value in (("cid", cid), ("email", email))
+    ]
+    return union_all(*looked_up)
+
+
+def fetch_owners(conn: Connection, site_id: int, cid: str | None, email: str | None) -> tuple[str | None, str | None]:
+    """The profiles (leaves) that a CID and an e-mail name."""
+    if cid is None or email is None:
+        by_cid = fetch_identifier(conn, site_id, "cid", cid) if cid is not None else None
+        by_email = fetch_identifier(conn, site_id, "email", email) if email is not None else None
+        return by_cid, by_email
+    named: dict[str, str] = dict(fetch(conn, _owners, site_id, cid, email))
+    return named.get("cid"), named.get("email")
 
 
 def fetch_identifier(conn: Connection, site_id: int, kind: str, value: str) -> str | None:

@@ -23,7 +23,7 @@ from collector.store.marks import (
     fetch_markers,
     fold_again,
     insert_user_identification,
-    upsert_identity,
+    upsert_identities,
 )
 from collector.store.schema import PENDING, events, id_text, interactions
 from collector.store.standing import fetch_standing
@@ -187,7 +187,7 @@ def _mark(conn: Connection, site_id: int, decided: Interaction, answer: str | No
         marker = Marker(marker_id, kind, AFTER_ALL_MS, 2 * now + place, now, leaf, identity_id)
         insert_user_identification(conn, site_id, UserIdentification(marker, visit_id, None, None, None))
         if kind is MarkerKind.CONFIRMATION:
-            upsert_identity(conn, site_id, identity_id, now, now)
+            upsert_identities(conn, site_id, {identity_id: (now, now)}, now)
     fold_again(conn, site_id, visit_id)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,9 +80,9 @@ def _insert_identity(dialect: Dialect) -> Insert:
     )
 
 
-def upsert_identity(conn: Connection, site_id: int, identity_id: str, occurred_at: int, now: int) -> None:
-    """Remember an identity that a sign-in or a hint named."""
-    write_rows(conn, _insert_identity, [(site_id, identity_id, occurred_at, occurred_at, now)])
+def upsert_identities(conn: Connection, site_id: int, named: Mapping[str, tuple[int, int]], now: int) -> None:
+    """Remember identities that sign-ins or hints named: by id, when the first and the last of them occurred."""
+    write_rows(conn, _insert_identity, [(site_id, identity_id, *span, now) for identity_id, span in named.items()])
 
 
 def _delete_marker(site: Slot, event: Slot) -> Delete:

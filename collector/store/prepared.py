@@ -36,25 +36,26 @@ ROW_IDS = {"row_id", "merge_id", "quarantine_id", "consent_id"}
 
 
 class _Prepared(NamedTuple):
-    """A text with, for each of its parameters, the place of the value among the caller's and whether it is an id.
+    """A text with, for each of its parameters, the place of the value among the caller's, and which of them are ids.
 
     Values of the statement itself come after the caller's.
     """
 
     text: str
-    places: tuple[tuple[int, bool], ...]
+    places: tuple[int, ...]
+    ids: tuple[int, ...]
     constants: Row
     id_columns: tuple[int, ...]
 
     def bind(self, values: Row) -> Row:
         """What to give the driver for the caller's `values`."""
         given = values + self.constants if self.constants else values
-        return tuple(
-            [
-                id_bytes(value) if is_id and isinstance(value := given[place], str) else given[place]
-                for place, is_id in self.places
-            ]
-        )
+        bound = [given[place] for place in self.places]
+        for at in self.ids:
+            value = bound[at]
+            if type(value) is str:
+                bound[at] = id_bytes(value)
+        return tuple(bound)
 
 
 def is_one_of(column: ColumnElement[Any], slots: Sequence[Slot]) -> ColumnElement[bool]:
@@ -71,10 +72,11 @@ def _prepare(dialect: Dialect, statement: Statement, size: int) -> _Prepared:
     order = {slot.key: place for place, slot in enumerate(slots)} | {
         name: size + place for place, name in enumerate(own)
     }
-    places = tuple((order[name], isinstance(compiled.binds[name].type, Id)) for name in compiled.positiontup)
+    places = tuple(order[name] for name in compiled.positiontup)
+    ids = tuple(at for at, name in enumerate(compiled.positiontup) if isinstance(compiled.binds[name].type, Id))
     columns = built.selected_columns if isinstance(built, SelectBase) else ()
     id_columns = tuple(place for place, column in enumerate(columns) if isinstance(column.type, Id))
-    return _Prepared(str(compiled), places, tuple(compiled.params[name] for name in own), id_columns)
+    return _Prepared(str(compiled), places, ids, tuple(compiled.params[name] for name in own), id_columns)
 
 
 def run(conn: Connection, statement: Statement, *values: object) -> Sequence[Row]:

@@ -72,10 +72,12 @@ def fetch_cluster(conn: Connection, site_id: int, root: str) -> list[tuple[str, 
     return sorted(((leaf, seen) for leaf, seen in rows), key=lambda row: (row[0] != root, row[0]))
 
 
-def _held(site: Slot, *leaves: Slot) -> Select[Any]:
-    return select(identifiers.c.kind, identifiers.c.value, identifiers.c.trust).where(
-        identifiers.c.site_id == site, is_one_of(identifiers.c.profile_id, leaves)
-    )
+def _cluster_with_identifiers(site: Slot, root: Slot) -> CompoundSelect[Any]:
+    held = (identifiers.c.site_id == profiles.c.site_id) & (identifiers.c.profile_id == profiles.c.profile_id)
+    columns = (profiles.c.profile_id, profiles.c.first_seen_at)
+    query = select(*columns, identifiers.c.kind, identifiers.c.value, identifiers.c.trust).outerjoin(identifiers, held)
+    of_site = query.where(profiles.c.site_id == site)
+    return union_all(of_site.where(profiles.c.profile_id == root), of_site.where(profiles.c.merged_into == root))
 
 
 def fetch_person(conn: Connection, site_id: int, profile_id: str) -> Person | None:
@@ -94,11 +96,11 @@ def fetch_people(conn: Connection, site_id: int, roots: Collection[str], newcome
 
 
 def _fold(conn: Connection, site_id: int, root: str, *, is_alone: bool) -> Person:
-    cluster = fetch_cluster(conn, site_id, root)
-    leaves = [leaf for leaf, _ in cluster]
-    held = fetch_by_ids(conn, _held, site_id, leaves)
+    rows = fetch(conn, _cluster_with_identifiers, site_id, root)  # (two look-ups in one, as in `fetch_cluster`)
+    leaves = sorted({row[0] for row in rows})
+    held = [row[2:] for row in rows if row[2] is not None]
     values = {kind: value for kind, value, _ in held}
-    created_at = min(seen for _, seen in cluster)
+    created_at = min(row[1] for row in rows)
     person = Person(
         profile_id=root,
         first_seen_at=created_at,

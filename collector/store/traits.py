@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, Dialect, Insert, and_, or_, select
 
@@ -27,14 +27,16 @@ def _upsert_traits(dialect: Dialect) -> Insert:
     )
 
 
-def upsert_traits(conn: Connection, site_id: int, profile_id: str, rows: Sequence[Trait]) -> None:
-    """Save traits of a leaf; an older value never replaces a newer one of the same trust (R10)."""
-    leaf = id_bytes(profile_id)
-    write_rows(
-        conn,
-        _upsert_traits,
-        [(site_id, leaf, r.name, int(r.trust), r.is_claim, r.value, r.occurred_at, id_bytes(r.event_id)) for r in rows],
-    )
+def upsert_traits(conn: Connection, site_id: int, said: Iterable[tuple[str, Trait]]) -> None:
+    """Save traits of leaves, (leaf, trait); an older value never replaces a newer one of the same trust (R10).
+
+    Two of one leaf differ in name, trust or kind.
+    """
+    rows = [
+        (site_id, id_bytes(leaf), t.name, int(t.trust), t.is_claim, t.value, t.occurred_at, id_bytes(t.event_id))
+        for leaf, t in said
+    ]
+    write_rows(conn, _upsert_traits, rows)
 
 
 def fetch_traits(conn: Connection, site_id: int, leaves: Sequence[str]) -> list[Trait]:

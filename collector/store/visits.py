@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -84,10 +84,7 @@ def _upsert_visits(dialect: Dialect) -> Insert:
 
 
 def upsert_visits(conn: Connection, site_id: int, spans: Sequence[VisitSpan]) -> None:
-    """Widen visits to cover `spans`; late and repeated events commute."""
-    agents = {span.user_agent for span in spans} - {""}
-    if agents:
-        write_rows(conn, _insert_user_agent, [(site_id, user_agent_id(text), text) for text in agents])
+    """Widen visits to cover `spans`; late and repeated events commute. Their user agents are stored already."""
     write_rows(
         conn,
         _upsert_visits,
@@ -117,6 +114,11 @@ def _prolong(_site: Slot, _visit: Slot, _end: Slot) -> Update:
 def prolong_visits(conn: Connection, site_id: int, spans: Sequence[VisitSpan]) -> None:
     """Widen visits that are stored, and begin no later than `spans`, at their end: no index has to follow."""
     run_many(conn, _prolong, [(site_id, span.visit_id, span.last_event_at) for span in spans])
+
+
+def insert_user_agents(conn: Connection, site_id: int, texts: Iterable[str]) -> None:
+    """Keep the texts of user agents, of which some may be there already."""
+    write_rows(conn, _insert_user_agent, [(site_id, user_agent_id(text), text) for text in texts])
 
 
 def _insert_user_agent(dialect: Dialect) -> Insert:
