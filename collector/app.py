@@ -152,7 +152,7 @@ def make_edge(
     )
 
 
-GC_THRESHOLD = 20_000  # what a group of requests leaves is no garbage in cycles, hence not worth 700's many looks
+GC_THRESHOLD = 150_000  # what a group of requests leaves is no garbage in cycles, hence not worth many looks
 
 
 @dataclass(frozen=True, slots=True)

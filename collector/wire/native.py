@@ -60,29 +60,45 @@ def parse_batch(data: bytes, received_at: int, purchases_assert: bool = False) -
 def _parse_known(data: bytes, received_at: int, purchases_assert: bool) -> Batch | None:
     """A request in which all is well and no key unknown, in two thirds of the time; None or an error for any other."""
     request = _decode_known(data)
-    if len(request.events) > MAX_EVENTS or may_hold_controls(data) or may_carry_token(data):
-        return None
-    if not are_canonical_ids([sent.event_id for sent in request.events]):
+    if len(request.events) > MAX_EVENTS or may_hold_controls(data):
         return None
     request.share()
+    uids = {sent.uid for sent in request.events}
+    shared = uids | {sent.visit for sent in request.events} | {sent.page for sent in request.events}
+    ids = [sent.event_id for sent in request.events] + [text for text in shared if text is not None]
+    if not are_canonical_ids(ids) or not all(uid is None or is_version_7(uid) for uid in uids):
+        return None
     clock = read_clock(request.sent_at, received_at)
+    _, _, shift_ms, floor, ceiling, warnings = clock
     events = []
-    said: tuple[str | None, str | None, str | None] = (None, None, None)
-    ids: Ids = said
     for sent in request.events:
-        saying = (sent.uid, sent.visit, sent.page)
-        if saying != said:  # events of one page share all three
-            said, ids = saying, parse_ids(*saying)
         body = encode(
             Body(
                 sent.campaign, sent.dims, sent.dropped, sent.email, sent.extra, sent.items, sent.referrer, sent.title
             )
         )  # fmt: skip
-        event = _make_event(sent, ids, body, None, clock, purchases_assert)
-        if type(event) is not Event:
-            return None
+        at, url = sent.at, sent.url
+        if (
+            type(at) is int
+            and floor <= at + shift_ms <= ceiling
+            and sent.category != "user"
+            and not (sent.email or purchases_assert)
+            and body.count(b"{") + body.count(b"[") < MAX_DEPTH
+            and len(body) <= _MODEST_BYTES
+            and (url is None or len(url) <= _MODEST_BYTES)
+        ):  # what `_make_event` would make of it
+            event = Event(
+                sent.event_id, sent.category, sent.action, sent.uid, sent.uid_origin or "first", sent.seq or 0,
+                at + shift_ms, at, sent.visit, sent.page, url, body, None, warnings,
+            )  # fmt: skip
+        else:
+            made = _make_event(sent, (sent.uid, sent.visit, sent.page), body, None, clock, purchases_assert)
+            if type(made) is not Event:
+                return None
+            event = made
         events.append(event)
-    if may_hold_big_integers(b"".join([event.body for event in events])):
+    bodies = b"".join([event.body for event in events])
+    if may_carry_token(bodies) or may_hold_big_integers(bodies):
         return None
     return _make_batch(request.device, clock, events, range(len(events)), [])
 
