@@ -32,7 +32,7 @@ from collector.store.devices import (
     update_uid,
 )
 from collector.store.erasure import Erasures, has_tombstones
-from collector.store.events import event_row, fetch_stored, fingerprint
+from collector.store.events import alike_rows, event_row, fetch_stored, fingerprint
 from collector.store.locks import can_meet, share_site
 from collector.store.profiles import are_apart
 from collector.store.quarantine import Refused
@@ -200,19 +200,30 @@ def _record_alike(picture: Picture, arrival: Arrival, raw_ids: Sequence[bytearra
     visit, leaf = picture.visits[span.visit_id], known.bindings[0].profile_id
     if leaf not in visit.leaves:
         return 0
-    first, site_id, settled_after = done, picture.site.site_id, visit.settled_after
-    for event in arrival.events[first:]:
-        is_alike = event.uid == uid and event.visit_id == visit_id and event.tracked_at >= settled_after
-        says = event.category == "user" or event.assertion is not None or event.warnings
-        is_repeat = event.event_id in picture.arrived or event.event_id in picture.stored
-        if not is_alike or says or is_repeat or (event.page_id is None and event.category == "page"):
+    arrived, stored, settled_after = picture.arrived, picture.stored, visit.settled_after
+    stretch: list[Event] = []
+    for event in arrival.events[done:]:
+        event_id, category = event.event_id, event.category
+        if (
+            event.uid != uid
+            or event.visit_id != visit_id
+            or event.tracked_at < settled_after
+            or category == "user"
+            or event.assertion is not None
+            or event.warnings
+            or event_id in arrived
+            or event_id in stored
+            or (category == "page" and event.page_id is None)
+        ):
             break
-        span.cover(event.occurred_at, event.tracked_at)
-        picture.arrived[event.event_id] = event
-        row = event_row(site_id, event, raw_ids[done], leaf, arrival.received_at, picture.shared_ids)
-        picture.event_rows.append(row)
-        done += 1
-    return done - first
+        arrived[event_id] = event
+        stretch.append(event)
+    if stretch:
+        span.cover_all(stretch)
+        picture.event_rows += alike_rows(
+            picture.site.site_id, stretch, raw_ids[done:], leaf, arrival.received_at, picture.shared_ids
+        )
+    return len(stretch)
 
 
 def _suppress(picture: Picture, event: Event, index: int) -> Outcome:

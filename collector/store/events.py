@@ -81,6 +81,25 @@ def event_row(
     )
 
 
+def alike_rows(
+    site_id: int,
+    alike: Sequence[Event],
+    raw_ids: Sequence[bytearray],
+    profile_id: str | None,
+    received_at: int,
+    shared: SharedIds,
+) -> list[EventRow]:
+    """`event_row` for events of one UID in one visit, of which there is at least one."""
+    leaf, uid, visit = shared[profile_id], shared[alike[0].uid], shared[alike[0].visit_id]
+    return [
+        (
+            site_id, raw_id, leaf, uid, visit, shared[event.page_id], event.category, event.action, event.occurred_at,
+            event.tracked_at, received_at, event.seq, event.url, event.body.decode(),
+        )
+        for event, raw_id in zip(alike, raw_ids, strict=False)
+    ]  # fmt: skip
+
+
 def _insert(_: Dialect) -> Insert:
     return insert(events)
 

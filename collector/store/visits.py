@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from collector.domain.event import Event
 from collector.domain.recognition import Moment
 from collector.domain.visit import State
 from collector.store.dialect import greater, insert_on_conflict, insert_or_ignore, lesser
@@ -56,6 +57,13 @@ class VisitSpan(Struct, gc=False):
         elif occurred_at < self.started_at:
             self.started_at = occurred_at
         self.since_at = min(self.since_at, tracked_at)
+
+    def cover_all(self, those: Sequence[Event]) -> None:
+        """Widen it to several events."""
+        occurred = [event.occurred_at for event in those]
+        self.started_at = min(self.started_at, *occurred)
+        self.last_event_at = max(self.last_event_at, *occurred)
+        self.since_at = min(self.since_at, *[event.tracked_at for event in those])
 
 
 @lru_cache(maxsize=4096)
