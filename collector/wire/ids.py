@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
+ID_LENGTH = 36
+
 _NIL = "00000000-0000-0000-0000-000000000000"
 _SHAPE = _NIL.encode()
 _SHAPES = bytes(48 if byte in b"0123456789abcdef" else byte if byte in b"-," else 33 for byte in range(256))

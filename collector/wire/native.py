@@ -18,7 +18,7 @@ from collector.wire.asserting import find_wrong_type, read_assertion
 from collector.wire.batch import Batch, RequestError
 from collector.wire.clock import Clock, read_clock
 from collector.wire.identity_token import attach_token, may_carry_token, take_token
-from collector.wire.ids import Ids, are_canonical_ids, is_canonical_id, is_version_7, parse_id, parse_ids
+from collector.wire.ids import ID_LENGTH, Ids, are_canonical_ids, is_canonical_id, is_version_7, parse_id, parse_ids
 from collector.wire.sent import SHARED, Body, KnownRequest, Sent, faulty_field
 from collector.wire.text import (
     clean,
@@ -63,10 +63,7 @@ def _parse_known(data: bytes, received_at: int, purchases_assert: bool) -> Batch
     if len(request.events) > MAX_EVENTS or may_hold_controls(data):
         return None
     request.share()
-    uids = {sent.uid for sent in request.events}
-    shared = uids | {sent.visit for sent in request.events} | {sent.page for sent in request.events}
-    ids = [sent.event_id for sent in request.events] + [text for text in shared if text is not None]
-    if not are_canonical_ids(ids) or not all(uid is None or is_version_7(uid) for uid in uids):
+    if not _have_usable_ids(request.events):
         return None
     clock = read_clock(request.sent_at, received_at)
     _, _, shift_ms, floor, ceiling, warnings = clock
@@ -101,6 +98,21 @@ def _parse_known(data: bytes, received_at: int, purchases_assert: bool) -> Batch
     if may_carry_token(bodies) or may_hold_big_integers(bodies):
         return None
     return _make_batch(request.device, clock, events, range(len(events)), [])
+
+
+def _have_usable_ids(events: Sequence[Sent]) -> bool:
+    """Whether nothing is wrong with any id, and none has to be spelled in another way."""
+    ids: list[str | None] = []
+    said = None
+    for sent in events:
+        ids.append(sent.event_id)
+        saying = (sent.uid, sent.visit, sent.page)
+        if saying != said:  # events of one page share all three
+            said, uid = saying, sent.uid
+            if uid is not None and (len(uid) != ID_LENGTH or not is_version_7(uid)):
+                return False
+            ids += saying
+    return are_canonical_ids([text for text in ids if text is not None] if None in ids else cast("list[str]", ids))
 
 
 def _parse_any(data: bytes, received_at: int, purchases_assert: bool) -> Batch | RequestError:
