@@ -77,28 +77,38 @@ def record_group(
         if can_meet(conn) and lock_meanings(picture, mine):
             load(picture, mine)
             lock_people(picture, mine)
+        raw_ids = _make_ids(picture, [event for arrival in mine for event in arrival.events])
+        done = 0
         for place, arrival in zip(places, mine, strict=True):
-            receipts[place] = _record(picture, arrival)
+            end = done + len(arrival.events)
+            receipts[place] = _record(picture, arrival, raw_ids[done:end])
+            done = end
         picture.flush()
         assume_whom_visits_are_of(picture)
     memory.stamp(conn)
     return [receipts[place] for place in range(len(arrivals))]
 
 
-def _record(picture: Picture, arrival: Arrival) -> Receipt:
+def _make_ids(picture: Picture, said: Sequence[Event]) -> list[bytearray]:
+    """The bytes of the ids of events; those of what they name are kept in the picture. Together they take a third."""
+    named = {event.uid for event in said} | {event.visit_id for event in said} | {event.page_id for event in said}
+    picture.shared_ids.make([text for text in named if text is not None])
+    return ids_bytes([event.event_id for event in said])
+
+
+def _record(picture: Picture, arrival: Arrival, raw_ids: Sequence[bytearray]) -> Receipt:
     """Decide the events of one request one after the other."""
     device_id = _device_of(picture, arrival)
     picture.arrived_at, picture.user_agent = arrival.received_at, arrival.user_agent
     outcomes = [_refuse(picture, arrival, rejection) for rejection in arrival.rejections]
-    raw_ids = ids_bytes([event.event_id for event in arrival.events])
-    done = 0
-    while done < len(arrival.events):
+    done, end = 0, len(arrival.events)
+    while done < end:
         event, index = arrival.events[done], arrival.indexes[done] if arrival.indexes else done
         outcome = _record_event(picture, arrival, device_id, event, raw_ids[done], index)
         if outcome is not None:
             outcomes.append(outcome)
         done += 1
-        if outcome is None and not arrival.bot:
+        if outcome is None and done < end and not arrival.bot:
             done += _record_alike(picture, arrival, raw_ids, done)
     contact_id = _current_contact(picture, arrival, device_id)
     device_id = device_id if contact_id is not None else arrival.device_id

@@ -250,12 +250,10 @@ class Recorder:
             _refuse([waiting], error)
 
     def _on_decided(self) -> None:
-        """The writer has nothing left to do but to commit; called where it runs."""
-        self._loop.call_soon_threadsafe(self._begin_reading_ahead)
-
-    def _begin_reading_ahead(self) -> None:
+        """The writer has nothing left to do but to commit; called where it runs, which is not the loop's thread."""
         self._may_read_ahead = True
-        self._read_ahead()
+        if self._waiting:  # what comes later looks for itself
+            self._loop.call_soon_threadsafe(self._read_ahead)
 
     def _read_ahead(self) -> None:
         """Parse one request in each turn of the loop, so that a commit that has ended waits for no more than that."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -24,7 +24,7 @@ from sqlalchemy import (
 from collector.domain.event import Event
 from collector.store.locks import can_meet
 from collector.store.prepared import Slot, fetch_by_ids, is_one_of, write_rows
-from collector.store.schema import events, id_bytes, profiles, visit_profiles, visits
+from collector.store.schema import events, id_bytes, ids_bytes, profiles, visit_profiles, visits
 
 EventRow = tuple[object, ...]  # one value for each column but row_id, bot and warnings
 Notes = tuple[bool, str | None]  # those two
@@ -57,6 +57,10 @@ class SharedIds(dict[str | None, bytearray | None]):
     def __missing__(self, text: str | None) -> bytearray | None:
         raw = self[text] = None if text is None else id_bytes(text)
         return raw
+
+    def make(self, texts: Collection[str]) -> None:
+        """Make those that will be asked for all at once."""
+        self.update(zip(texts, ids_bytes([*texts]), strict=True))
 
 
 def event_row(
