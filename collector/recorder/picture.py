@@ -208,7 +208,7 @@ class Picture:
                 self.unsaved.discard(span.visit_id)
                 whole.append(span)
             else:
-                ends.append(span)
+                ends.append((self.shared_ids[span.visit_id], span.last_event_at))
         agents = {span.user_agent for span in whole} - self.agents
         visits.insert_user_agents(self.conn, self.site.site_id, agents - {""})
         self.agents |= agents

@@ -119,9 +119,9 @@ def _prolong(_site: Slot, _visit: Slot, _end: Slot) -> Update:
     return update(visits).where(*mine).values(last_event_at=_end)
 
 
-def prolong_visits(conn: Connection, site_id: int, spans: Sequence[VisitSpan]) -> None:
-    """Widen visits that are stored, and begin no later than `spans`, at their end: no index has to follow."""
-    run_many(conn, _prolong, [(site_id, span.visit_id, span.last_event_at) for span in spans])
+def prolong_visits(conn: Connection, site_id: int, ends: Sequence[tuple[bytearray | None, int]]) -> None:
+    """Let visits that are stored last at least until then: (id as bytes, ms). No index has to follow."""
+    run_many(conn, _prolong, [(site_id, visit_id, end) for visit_id, end in ends])
 
 
 def insert_user_agents(conn: Connection, site_id: int, texts: Iterable[str]) -> None:
