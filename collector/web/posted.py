@@ -71,7 +71,7 @@ class _Found:
         name = name.lower()
         kept = _KEPT.get(name)
         if kept is not None:
-            self.headers.append((kept, value.decode("utf-8", "surrogateescape")))
+            self.headers.append((kept, value.rstrip(b" \t").decode("utf-8", "surrogateescape")))
         elif name in _NOT_PLAIN:
             self.is_plain = False
 
