@@ -117,6 +117,25 @@ async def test_visits_of_a_device_are_kept_apart(stage: Stage, transport: StoreT
     assert await transport.look_at_visit(p.visit) == ("WM-Recognized", []), "the cookies still name them"
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 1, 0)])
+async def test_all_that_a_newcomer_did_may_come_at_once(
+    stage: Stage, transport: StoreTransport, order: tuple[int, ...]
+) -> None:
+    p = stage.browser()
+    p.offline = True
+    await p.tracks()
+    before = p.visit
+    stage.passes(minutes=90)
+    p.arrives()
+    await p.says("x")
+    stage.passes(minutes=90)
+    p.arrives()
+    await p.tracks()
+    await p.sends(order)
+    assert await transport.look_at_visit(before) == ("Anonymous", []), "nobody knew yet"
+    assert await transport.look_at_visit(p.visit) == ("WM-Recognized", [])
+
+
 @pytest.mark.parametrize(("customers", "state"), [(3, "WM-Recognized"), (4, "Anonymous")])
 async def test_sign_in_that_comes_late_may_show_that_the_device_was_shared_when_a_visit_began(
     stage: Stage, transport: StoreTransport, customers: int, state: str
