@@ -119,8 +119,6 @@ export const wake = (key: string): void => {
 };
 
 const sendAll = async (): Promise<void> => {
-  clearTimeout(timer as number);
-  timer = 0;
   try {
     let more;
     while ((more = await alone(sendNext)));
@@ -132,6 +130,8 @@ const sendAll = async (): Promise<void> => {
 
 /** Send now, unless the collector asked to wait. Resolves after the attempt. */
 export const flush = (): Promise<void> | void => {
+  clearTimeout(timer as number);
+  timer = 0; // also while it is sending: what is tracked after that needs another one
   const wait = mustWait();
   return wait ? sleep(wait) : (running = running || sendAll());
 };

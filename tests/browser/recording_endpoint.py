@@ -115,7 +115,8 @@ class Endpoint:
         except TimeoutError:
             seen = [f"{name_of(e)} {e.get('dims', '')}" for e in self.stored[-12:]]
             answers = [(request.path, request.status) for request in self.requests[-12:]]
-            raise AssertionError(f"gave up waiting; {len(self.stored)} events, last {seen}, {answers}") from None
+            count = dict(Counter(map(name_of, self.stored)))
+            raise AssertionError(f"gave up waiting; {count}, last {seen}, {answers}") from None
 
     async def announce(self) -> None:
         """Wakes whoever waits in `until`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -152,6 +153,17 @@ async def test_five_tabs_share_one_queue(context: BrowserContext, endpoint: Endp
         assert numbers(endpoint, f"n/tab{index}") == list(range(40))
     assert len({event["uid"] for event in endpoint.events}) == 1
     assert len({event["visit"] for event in endpoint.events}) == 1
+
+
+async def test_what_is_tracked_after_a_slow_answer_is_sent_too(page: Page, endpoint: Endpoint) -> None:
+    endpoint.slow_s = 2.5
+    await open_page(page, endpoint)
+    await asyncio.sleep(1.5)  # the view is on its way
+    await track(page, 1, "meanwhile")  # its timer ends before the answer comes
+    await endpoint.until(lambda: endpoint.named("n/meanwhile"))
+    await page.wait_for_function(waiting() + " == 0")
+    await track(page, 1, "afterwards")
+    await endpoint.until(lambda: endpoint.named("n/afterwards"), 10)
 
 
 async def test_retry_after_is_obeyed_across_reloads(page: Page, endpoint: Endpoint) -> None:
