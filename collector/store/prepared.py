@@ -147,7 +147,10 @@ def padded(ids: Sequence[str | bytes]) -> Sequence[str | bytes]:
 def _write_text(dialect: Dialect, write: Write) -> str:
     statement = write(dialect)
     keys = [column.name for column in statement.table.columns if column.name not in ROW_IDS]
-    return str(statement.compile(dialect=dialect, column_keys=keys, for_executemany=True))
+    # Otherwise SQLite would copy each page that a statement of several rows changes, to be able to undo that statement
+    # alone, and from 16 pages on to a temporary file. A failure undoes the whole transaction here.
+    failing = statement.prefix_with("OR FAIL", dialect="sqlite")
+    return str(failing.compile(dialect=dialect, column_keys=keys, for_executemany=True))
 
 
 @lru_cache(maxsize=64)
