@@ -12,8 +12,10 @@ from collector.domain.event import Arrival, Assertion, Event, EventCode, Rejecti
 from collector.domain.site import SiteSettings
 from collector.store import schema
 from collector.store.database import Database
+from collector.store.driver import driver_of
 from collector.store.schema import metadata
 from tests.stage import Browser, Stage
+from tests.store.engines import only_on_sqlite
 from tests.store_transport import StoreTransport, add_site
 
 
@@ -43,6 +45,19 @@ async def test_sites_share_nothing(database: Database, transport: StoreTransport
     assert there is not None
     assert here.events == there.events
     assert count(database, "profiles", transport.site.site_id) == count(database, "profiles", other.site.site_id) == 1
+
+
+@only_on_sqlite
+async def test_sqlite_keeps_no_copies_of_pages_to_undo_an_insert_alone(
+    database: Database, transport: StoreTransport, stage: Stage
+) -> None:
+    said: list[str] = []
+    transport.record(await arrival_of(stage.browser(), transport, None))
+    database.transact(lambda conn: driver_of(conn).set_trace_callback(said.append))
+    transport.record(*[await arrival_of(stage.browser(), transport, *[None] * 20, "x", None) for _ in range(3)])
+    inserts = [text for text in said if text.startswith("INSERT")]
+    assert len(inserts) > 10
+    assert [text for text in inserts if not text.startswith("INSERT OR FAIL INTO")] == []
 
 
 async def test_contact_of_another_site_is_not_adopted(
