@@ -89,7 +89,8 @@ async def test_collector_killed_again_and_again_loses_and_doubles_nothing(fragil
         await mark(page, 1, "down", start // 50)
         await fragile_town.restart()
     await page.reload()
-    await once_and_in_order(fragile_town, 150, "", seconds=RETRY_S)
+    await fragile_town.until(lambda: len(marks(fragile_town)) >= 153, RETRY_S)
+    await once_and_in_order(fragile_town, 150, "")
     assert [event.body["extra"]["n"] for event in marks(fragile_town) if event.body["extra"]["tab"]] == [0, 1, 2]
 
 
