@@ -29,10 +29,10 @@ T = TypeVar("T")
 Query = Callable[Concatenate[Connection, P], T]
 
 BUSY_TIMEOUT_MS = 2000
-LONG_LOG_BYTES = 44 * 1024 * 1024  # a checkpoint is due, whatever the last one taught
-WAL_LIMIT_BYTES = 52 * 1024 * 1024  # and one transaction more, of 3 MB as a rule
-PAGES_BETWEEN_CHECKPOINTS = 9_000  # of the log, about: 37 MB
-ROWS_BETWEEN_CHECKPOINTS = (1_000, 40_000)  # at least and at most; a row of a single event touches more pages
+LONG_LOG_BYTES = 28 * 1024 * 1024  # a checkpoint is due, whatever the last one taught
+WAL_LIMIT_BYTES = 40 * 1024 * 1024  # and one transaction more, of 3 MB as a rule
+PAGES_BETWEEN_CHECKPOINTS = 5_000  # of the log, about: 20 MB
+ROWS_BETWEEN_CHECKPOINTS = (1_000, 20_000)  # at least and at most; a row of a single event touches more pages
 CHECKPOINTS_BEFORE_GIVING_UP = 3
 CACHE_KIB = 4096  # of the writer; with 64 MiB hardly any of it is in the processor's own caches: a fifth more an event
 CACHED_STATEMENTS = 512  # look-ups and inserts exist in several sizes each; the driver itself would keep 128
