@@ -37,7 +37,10 @@ interface Reply {
 
 const sleep = (ms: number): void => {
   clearTimeout(timer as number);
-  timer = setTimeout(() => guard(flush), ms);
+  timer = setTimeout(() => {
+    timer = 0; // also where it finds a request on its way: what is tracked after that needs another one
+    guard(flush);
+  }, ms);
 };
 
 const mustWait = (): number => waitLeft(+load(RETRY_AT), Date.now());
@@ -119,6 +122,8 @@ export const wake = (key: string): void => {
 };
 
 const sendAll = async (): Promise<void> => {
+  clearTimeout(timer as number);
+  timer = 0;
   try {
     let more;
     while ((more = await alone(sendNext)));
@@ -130,8 +135,6 @@ const sendAll = async (): Promise<void> => {
 
 /** Send now, unless the collector asked to wait. Resolves after the attempt. */
 export const flush = (): Promise<void> | void => {
-  clearTimeout(timer as number);
-  timer = 0; // also while it is sending: what is tracked after that needs another one
   const wait = mustWait();
   return wait ? sleep(wait) : (running = running || sendAll());
 };
