@@ -90,7 +90,7 @@ def record_group(
 
 
 def _make_ids(picture: Picture, said: Sequence[Event]) -> list[bytearray]:
-    """The bytes of the ids of events; those of what they name are kept in the picture. Together they take a third."""
+    """The bytes of the ids of events; those of what they name are kept in the picture. Together they take less."""
     named = {event.uid for event in said} | {event.visit_id for event in said} | {event.page_id for event in said}
     picture.shared_ids.make([text for text in named if text is not None])
     return ids_bytes([event.event_id for event in said])

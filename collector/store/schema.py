@@ -34,7 +34,7 @@ def id_bytes(text: str) -> bytearray:
 
 
 def ids_bytes(texts: Sequence[str]) -> list[bytearray]:
-    """`id_bytes` of each, in a third of the time where they are many."""
+    """`id_bytes` of each, in three fifths of the time where they are many."""
     raw = bytearray(a2b_hex("".join(texts).replace("-", "")))
     return [raw[at : at + 16] for at in range(0, len(raw), 16)]
 

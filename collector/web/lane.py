@@ -65,7 +65,7 @@ class Lane:
         arrived, self._arrived = self._arrived, []
         for data, traveller in arrived:
             if not self._take(data, traveller):
-                traveller.turn_away(data)
+                self._loop.call_soon(traveller.turn_away, data)  # by itself: what it raises is nobody else's
 
     def _take(self, data: bytes, traveller: Traveller) -> bool:
         asked = self._reader.read(data, traveller.remote)
