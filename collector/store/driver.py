@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import Connection
@@ -32,6 +33,24 @@ def driver_of(conn: Connection) -> sqlite3.Connection:
     Remembered, because SQLAlchemy takes a third of what a small statement takes for it.
     """
     return cast("sqlite3.Connection", conn.connection.driver_connection)
+
+
+def connect(path: Path, pragmas: Iterable[str]) -> sqlite3.Connection:
+    """Open a file without SQLAlchemy, for any thread; transactions are begun by us. Raises like `execute`."""
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise DBAPIError.instance("connect", None, error, sqlite3.Error) from error
+    prepare(connection, pragmas)
+    return connection
+
+
+def prepare(connection: Any, pragmas: Iterable[str]) -> None:
+    """Set `pragmas` on a new connection, which may be SQLAlchemy's face of aiosqlite's."""
+    cursor = connection.cursor()
+    for pragma in pragmas:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
 
 
 def execute(connection: sqlite3.Connection, text: str, values: Row = ()) -> list[Row]:

@@ -1,7 +1,7 @@
 """An open SQLite file: one connection that writes, many that read.
 
 The writing one works in a thread of its own, always `BEGIN IMMEDIATE` with a real fsync at commit, and checkpoints
-between transactions. Readers go through aiosqlite, never write and never checkpoint.
+between transactions what `mover` has left. Readers go through aiosqlite, never write and never checkpoint.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool, StaticPool
 from sqlalchemy.util import greenlet_spawn
 
-from collector.store.driver import driver_of, execute
+from collector.store.driver import driver_of, execute, prepare
+from collector.store.mover import Mover
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,12 +68,9 @@ def _on_connect(engine: Any, pragmas: tuple[str, ...]) -> None:
     """Prepare each connection of `engine`; transactions are begun by us, not by the driver."""
 
     @event.listens_for(engine, "connect")
-    def prepare(driver_connection: Any, _record: object) -> None:
+    def on_connect(driver_connection: Any, _record: object) -> None:
         driver_connection.isolation_level = None
-        cursor = driver_connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+        prepare(driver_connection, pragmas)
 
 
 def _read_snapshots(engine: Any) -> None:
@@ -83,10 +81,17 @@ def _read_snapshots(engine: Any) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
-def _empty_log(writer: sqlite3.Connection) -> bool:
-    """Move the whole log into the file and cut it to nothing; False when readers kept it from that for 2 s."""
-    ((busy, _, _),) = execute(writer, "PRAGMA wal_checkpoint(TRUNCATE)")
-    return not busy
+@contextmanager
+def _transaction(writer: sqlite3.Connection) -> Iterator[None]:
+    """Commit at the end, or roll back."""
+    execute(writer, "BEGIN IMMEDIATE")
+    try:
+        yield
+        execute(writer, "COMMIT")
+    except BaseException:
+        if writer.in_transaction:  # after some errors SQLite has rolled back already
+            execute(writer, "ROLLBACK")
+        raise
 
 
 def fetch_change_mark(conn: Connection) -> object:
@@ -126,6 +131,7 @@ class Sqlite:
         _read_snapshots(self._readers)
         self._log = Path(f"{self.path}-wal")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._mover = Mover(self.path, READER_PRAGMAS)
         self._connection: Connection | None = None
         self._log_bytes = 0
         self._rows_at_checkpoint = 0
@@ -140,15 +146,8 @@ class Sqlite:
         connection, writer = self._open_writer()
         with self._alone():
             self._bound_log(writer)
-            execute(writer, "BEGIN IMMEDIATE")
-            try:
-                result = query(connection, *args, **kwargs)
-                execute(writer, "COMMIT")
-            except BaseException:
-                if writer.in_transaction:  # after some errors SQLite has rolled back already
-                    execute(writer, "ROLLBACK")
-                raise
-        return result
+            with _transaction(writer):
+                return query(connection, *args, **kwargs)
 
     def _bound_log(self, writer: sqlite3.Connection) -> None:
         """SQLite begins its log anew only where nobody reads from it."""
@@ -156,8 +155,14 @@ class Sqlite:
             self._log_bytes = self._log.stat().st_size
         except FileNotFoundError:
             self._log_bytes = 0
-        if self._log_bytes > WAL_LIMIT_BYTES and not _empty_log(writer):
+        if self._log_bytes > WAL_LIMIT_BYTES and not self._empty_log(writer):
             raise OperationalError("wal_checkpoint", None, TimeoutError("a reader keeps the log from being emptied"))
+
+    def _empty_log(self, writer: sqlite3.Connection) -> bool:
+        """Move the whole log into the file and cut it to nothing; False when readers kept it from that for 2 s."""
+        self._mover.join()
+        ((busy, _, _),) = execute(writer, "PRAGMA wal_checkpoint(TRUNCATE)")
+        return not busy
 
     def _open_writer(self) -> tuple[Connection, sqlite3.Connection]:
         """The one connection that writes, as SQLAlchemy and as the driver know it."""
@@ -184,14 +189,26 @@ class Sqlite:
         return _read(engine, query, *args, **kwargs)
 
     async def checkpoint_if_due(self) -> None:
-        """Move the log into the database file, now and then, between transactions.
+        """Move the log into the database file, now and then: most of it beside the writer, the rest between groups.
 
         The log's own length says little, since it is written anew from its beginning and cut only where it is long.
         """
+        if self._mover.is_moving:
+            return
+        if self._mover.has_moved:
+            await self.checkpoint()
+            return
         rows = driver_of(self._connection).total_changes if self._connection else 0
         is_long = self._log_bytes > LONG_LOG_BYTES
         if rows - self._rows_at_checkpoint >= (ROWS_BETWEEN_CHECKPOINTS[0] if is_long else self._rows_between):
-            await self.checkpoint()
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._start_to_move)
+
+    def _start_to_move(self) -> None:
+        _, writer = self._open_writer()
+        with self._alone():
+            with _transaction(writer):
+                execute(writer, "PRAGMA user_version = 1")  # whatever it is already: a page goes to the log
+            self._mover.start()
 
     async def checkpoint(self) -> None:
         """`checkpoint_now` in the writer's thread."""
@@ -202,6 +219,7 @@ class Sqlite:
         if self._connection is None or self._connection.closed:
             return
         writer = driver_of(self._connection)
+        self._mover.join()
         with self._alone():
             ((_, pages, _),) = execute(writer, "PRAGMA wal_checkpoint(PASSIVE)")
         rows, self._rows_at_checkpoint = writer.total_changes - self._rows_at_checkpoint, writer.total_changes
@@ -223,7 +241,7 @@ class Sqlite:
         with self._alone():
             if rewrites:
                 execute(writer, "VACUUM")
-            return any(_empty_log(writer) for _ in range(CHECKPOINTS_BEFORE_GIVING_UP))
+            return any(self._empty_log(writer) for _ in range(CHECKPOINTS_BEFORE_GIVING_UP))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -252,6 +270,7 @@ class Sqlite:
 
     def close_now(self) -> None:
         """Close the writer, without an event loop."""
+        self._mover.close()
         if self._connection is not None:
             self._connection.close()
         self._writer.dispose()

@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from collector.recorder.commit import Committer
 from collector.recorder.group import record_group
 from collector.store import driver
 from collector.store import events as events_module
+from collector.store import mover as mover_module
 from collector.store import quarantine as quarantine_module
 from collector.store import sqlite as sqlite_module
 from collector.store.consents import Consent
@@ -406,12 +408,14 @@ async def test_busy_database_refuses_and_recovers(
 
 
 @only_on_sqlite
+@pytest.mark.parametrize("where", [mover_module, sqlite_module])
 async def test_checkpoint_that_fails_stops_nothing(
     recorder: Recorder,
     database: Database,
     transport: StoreTransport,
     browser: Browser,
     monkeypatch: pytest.MonkeyPatch,
+    where: ModuleType,
 ) -> None:
     tried: list[str] = []
 
@@ -423,8 +427,8 @@ async def test_checkpoint_that_fails_stops_nothing(
 
     monkeypatch.setattr(sqlite_module, "LONG_LOG_BYTES", 0)
     monkeypatch.setattr(sqlite_module, "ROWS_BETWEEN_CHECKPOINTS", (1, 1_000))
-    monkeypatch.setattr(sqlite_module, "execute", execute)
-    arrivals = [await request(browser, transport) for _ in range(3)]
+    monkeypatch.setattr(where, "execute", execute)
+    arrivals = [await request(browser, transport) for _ in range(10)]
     for arrival in arrivals:
         assert (await recorder.record(arrival)).accepted == 1
     assert tried
@@ -447,7 +451,7 @@ async def test_checkpoints_are_due_by_pages_of_the_log_as_the_last_one_found_the
     transport.database._engine.checkpoint_now()  # type: ignore[union-attr]
     for _ in range(10):
         await recorder.record(await request(browser, transport))
-    assert (len(made) > 5) is is_often
+    assert (len(made) > 3) is is_often  # of 10 groups: the log is moved after one, what is left of it after the next
 
 
 @only_on_sqlite
@@ -465,7 +469,7 @@ async def test_checkpoint_is_due_when_the_log_is_long(
     made = note_checkpoints(monkeypatch)
     for _ in range(10):
         await recorder.record(await request(browser, transport))
-    assert (len(made) > 5) is is_often
+    assert (len(made) > 3) is is_often  # of 10 groups: the log is moved after one, what is left of it after the next
 
 
 @only_on_sqlite
