@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import count
 
 from collector.domain.event import Arrival, Receipt
-from collector.recorder import Recorder, Tell
+from collector.recorder import Answer, Give, Recorder
 
 EARLY_ANSWERS = 1000  # half of the recorder's queue
 
@@ -19,20 +19,24 @@ numbers = count()
 in_flight: set[int] = set()
 
 
-def enqueue_early(self: Recorder, read: Callable[[], Arrival], tell: Tell) -> None:
+def enqueue_early(self: Recorder, read: Callable[[], Arrival], answer: Answer) -> None:
     """Answer at once; only where the queue is half full wait for the commit, so that load cannot outrun the writer."""
     arrival, number = read(), next(numbers)
     is_early = len(in_flight) < EARLY_ANSWERS
     in_flight.add(number)
 
-    def tell_late(outcome: Receipt | Exception) -> None:
-        in_flight.discard(number)
-        if not is_early:
-            tell(outcome)
+    def answer_late(outcome: Receipt | Exception) -> Give:
+        give = (lambda: None) if is_early else answer(outcome)
 
-    enqueue_durably(self, lambda: arrival, tell_late)
+        def give_late() -> None:
+            in_flight.discard(number)
+            give()
+
+        return give_late
+
+    enqueue_durably(self, lambda: arrival, answer_late)
     if is_early:
-        tell(Receipt(len(arrival.events), 0, 0, 0, arrival.contact_id, arrival.device_id))
+        answer(Receipt(len(arrival.events), 0, 0, 0, arrival.contact_id, arrival.device_id))()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,6 @@ what happens in it when a visitor says who they are.
 """
 
 from collector.recorder.commit import StorageUnavailable
-from collector.recorder.queue import QueueFull, Recorder, Tell
+from collector.recorder.queue import Answer, Give, QueueFull, Recorder
 
-__all__ = ["QueueFull", "Recorder", "StorageUnavailable", "Tell"]
+__all__ = ["Answer", "Give", "QueueFull", "Recorder", "StorageUnavailable"]

@@ -43,7 +43,8 @@ def unavailable(error: BaseException) -> StorageUnavailable:
 class Committer:
     """Records groups, one at a time. `now` is ms UTC, `fresh_id` mints ids.
 
-    `on_decided` is called in the writer's thread when a group is decided and nothing is left but to commit it.
+    `on_decided` is called in the writer's thread when a group is decided and nothing is left but to commit it, with the
+    receipts that `commit` returns if that succeeds.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Committer:
         erasures: Erasures,
         now: Callable[[], int],
         fresh_id: Callable[[], str],
-        on_decided: Callable[[], None],
+        on_decided: Callable[[Sequence[Receipt]], None],
     ) -> None:
         self._database = database
         self._erasures = erasures
@@ -88,7 +89,7 @@ class Committer:
 
     def _decide(self, conn: Connection, arrivals: Sequence[Arrival], now: int) -> list[Receipt]:
         receipts = record_group(conn, arrivals, now, self._fresh_id, self._erasures, self._memory)
-        self._on_decided()
+        self._on_decided(receipts)
         return receipts
 
     async def _commit_halves(self, arrivals: Sequence[Arrival]) -> list[Receipt]:

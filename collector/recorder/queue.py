@@ -1,14 +1,15 @@
 """Group commit: one task drains the queue into a transaction; what arrives meanwhile is the next group.
 
 A caller of `record` is answered after the commit and its fsync, never before. The queue is bounded; when it is full
-the caller hears so at once and the browser keeps its events. While the disk works the loop parses what is next.
+the caller hears so at once and the browser keeps its events. While the disk works the loop prepares the answers and
+parses what is next.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,19 +35,26 @@ PURGE_INTERVAL_MS = 60_000
 PURGE_AFTER_ROWS = 1000
 PURGE_AFTER_BYTES = 10 * 1024 * 1024
 
-Tell = Callable[[Receipt | Exception], None]  # called once with what became of a request: stored, or why it was not
+Give = Callable[[], None]
+# Makes the answer to a request of what became of it: stored, or why it was not. It may be asked for several before one
+# is true; that one is given, once.
+Answer = Callable[[Receipt | Exception], Give]
 
 log = structlog.get_logger()
 
 
-def fulfil(answer: asyncio.Future[Receipt], outcome: Receipt | Exception) -> None:
-    """Tell who awaits `answer`, unless nobody does any longer."""
-    if answer.done():
+def answer_with(future: asyncio.Future[Receipt]) -> Answer:
+    """The answer to who awaits `future`."""
+    return lambda outcome: partial(_fulfil, future, outcome)
+
+
+def _fulfil(future: asyncio.Future[Receipt], outcome: Receipt | Exception) -> None:
+    if future.done():  # nobody waits any longer
         return
     if isinstance(outcome, Exception):
-        answer.set_exception(outcome)
+        future.set_exception(outcome)
     else:
-        answer.set_result(outcome)
+        future.set_result(outcome)
 
 
 class QueueFull(Exception):
@@ -59,7 +67,19 @@ class QueueFull(Exception):
 @dataclass(slots=True)
 class _Waiting:
     read: Callable[[], Arrival]
-    tell: Tell
+    answer: Answer
+    prepared: tuple[Receipt, Give] | None = None  # if that is what becomes of it
+
+    def prepare(self, receipt: Receipt) -> None:
+        """Make the answer for when it is stored."""
+        self.prepared = receipt, self.answer(receipt)
+
+    def tell(self, outcome: Receipt | Exception) -> None:
+        """Give the answer."""
+        if self.prepared is not None and self.prepared[0] is outcome:
+            self.prepared[1]()
+        else:
+            self.answer(outcome)()
 
 
 @dataclass(slots=True)
@@ -115,6 +135,7 @@ class Recorder:
         self._queue_size = queue_size
         self._waiting: deque[_Waiting] = deque()
         self._next = _Group()  # what was taken from `_waiting` already
+        self._committing = _Group()
         self._may_read_ahead = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -160,17 +181,17 @@ class Recorder:
         Raises `QueueFull` or `StorageUnavailable`, and then the sender has to keep its events.
         """
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self.enqueue(lambda: arrival, partial(fulfil, answer))
+        self.enqueue(lambda: arrival, answer_with(answer))
         return await answer
 
-    def enqueue(self, read: Callable[[], Arrival], tell: Tell) -> None:
-        """`record` for a request that `read` parses when its turn comes; `tell` hears what `read` raises, too.
+    def enqueue(self, read: Callable[[], Arrival], answer: Answer) -> None:
+        """`record` for a request that `read` parses when its turn comes; `answer` hears what `read` raises, too.
 
         Raises `QueueFull` at once. Parsed one after the other, requests find their code in the processor's cache.
         """
         if self._stopping or self._queued >= self._queue_size:
             raise QueueFull
-        self._waiting.append(_Waiting(read, tell))
+        self._waiting.append(_Waiting(read, answer))
         self._wake.set()
         if self._may_read_ahead:
             self._loop.call_soon(self._read_ahead)
@@ -249,11 +270,18 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - whatever it is, the one who waits is told
             _refuse([waiting], error)
 
-    def _on_decided(self) -> None:
+    def _on_decided(self, receipts: Sequence[Receipt]) -> None:
         """The writer has nothing left to do but to commit; called where it runs, which is not the loop's thread."""
-        self._may_read_ahead = True
-        if self._waiting:  # what comes later looks for itself
-            self._loop.call_soon_threadsafe(self._read_ahead)
+        self._may_read_ahead = True  # what comes later looks for itself
+        self._loop.call_soon_threadsafe(self._use_the_wait, receipts)
+
+    def _use_the_wait(self, receipts: Sequence[Receipt]) -> None:
+        members = self._committing.members
+        if len(receipts) == len(members):  # and not a part of them, after the whole was refused
+            for (waiting, _), receipt in zip(members, receipts, strict=True):
+                with suppress(Exception):  # it comes again, and is logged, when the answer is due
+                    waiting.prepare(receipt)
+        self._read_ahead()
 
     def _read_ahead(self) -> None:
         """Parse one request in each turn of the loop, so that a commit that has ended waits for no more than that."""
@@ -264,6 +292,7 @@ class Recorder:
     async def _record(self, group: _Group) -> None:
         if not group.members:
             return
+        self._committing = group
         arrivals = [arrival for _, arrival in group.members]
         metrics.GROUP_EVENTS.observe(group.events)
         try:
@@ -302,4 +331,4 @@ def _tell(waiting: _Waiting, outcome: Receipt | Exception) -> None:
     try:
         waiting.tell(outcome)
     except Exception:
-        log.exception("teller_failed")
+        log.exception("answer_failed")

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from collector.domain.event import Arrival, Event, Receipt, Trust
 from collector.domain.quarantine import MAX_RAW_BYTES
-from collector.recorder import QueueFull, StorageUnavailable, Tell
+from collector.recorder import Answer, QueueFull, StorageUnavailable
 from collector.store.quarantine import Refused
 from collector.web.admission import Visitor, admit, check_form, find_site, read_payload
 from collector.web.asked import Asked
@@ -58,10 +58,10 @@ class Taken(NamedTuple):
             if value is not None and (carried is None or carried.value != value or carried.is_stale(now))
         ]
 
-    def enqueue(self, tell: Tell) -> None:
-        """Store it; `tell` is called after the commit, or with what failed, which is for `fail` to explain."""
+    def enqueue(self, answer: Answer) -> None:
+        """Store it, and give the answer after the commit, or to what failed, which is for `fail` to explain."""
         try:
-            self.edge.recorder.enqueue(self.read, tell)
+            self.edge.recorder.enqueue(self.read, answer)
         except QueueFull as error:
             raise self.refusal_of(error) from error
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from aiohttp import web
 
 from collector.domain.event import Arrival, Receipt
-from collector.recorder import Tell
+from collector.recorder import Answer
 from collector.store.consents import Consent
 from collector.store.quarantine import Refused
 from collector.web.body import Patience
@@ -32,8 +32,8 @@ class Recording(Protocol):
     async def record(self, arrival: Arrival) -> Receipt:
         """Store; returns after the commit."""
 
-    def enqueue(self, read: Callable[[], Arrival], tell: Tell) -> None:
-        """`record` for a request that `read` parses when its turn comes; `tell` hears what becomes of it."""
+    def enqueue(self, read: Callable[[], Arrival], answer: Answer) -> None:
+        """`record` for a request that `read` parses when its turn comes; `answer` hears what becomes of it."""
 
     async def quarantine_raw(self, site_id: int, received_at: int, refused: Refused) -> None:
         """Keep a body that could not be parsed."""

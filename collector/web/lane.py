@@ -16,6 +16,7 @@ from functools import lru_cache, partial
 from typing import Protocol
 
 from collector.domain.event import Receipt
+from collector.recorder import Give
 from collector.web.admission import admit, check_form, decode, known_site
 from collector.web.asked import Asked
 from collector.web.collect import Taken, receipt_body
@@ -82,15 +83,17 @@ class Lane:
             self._refuse(asked, error, traveller)
         return True
 
-    def _answer(self, taken: Taken, traveller: Traveller, outcome: Receipt | Exception) -> None:
+    def _answer(self, taken: Taken, traveller: Traveller, outcome: Receipt | Exception) -> Give:
         if isinstance(outcome, Exception):
-            task = self._loop.create_task(self._explain(taken, outcome, traveller))
-            self._explaining.add(task)
-            task.add_done_callback(self._explaining.discard)
-        else:
-            headers = taken.visitor.entry.headers[taken.visitor.origin]
-            cookies = taken.cookies_for(outcome)
-            traveller.reply(write_reply(b"200 OK", headers, receipt_body(outcome), taken.now, cookies))
+            return partial(self._explain_soon, taken, outcome, traveller)
+        headers = taken.visitor.entry.headers[taken.visitor.origin]
+        reply = write_reply(b"200 OK", headers, receipt_body(outcome), taken.now, taken.cookies_for(outcome))
+        return partial(traveller.reply, reply)
+
+    def _explain_soon(self, taken: Taken, error: Exception, traveller: Traveller) -> None:
+        task = self._loop.create_task(self._explain(taken, error, traveller))
+        self._explaining.add(task)
+        task.add_done_callback(self._explaining.discard)
 
     async def _explain(self, taken: Taken, error: Exception, traveller: Traveller) -> None:
         try:

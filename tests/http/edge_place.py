@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from collector import metrics
 from collector.domain.event import Arrival, Outcome, Receipt
 from collector.domain.site import Site, SiteSettings
-from collector.recorder import Tell
+from collector.recorder import Answer
 from collector.store.consents import Consent
 from collector.store.quarantine import Refused
 from collector.web.body import Patience
@@ -89,14 +89,14 @@ class RememberingRecorder:
         metrics.count_receipts([receipt])
         return receipt
 
-    def enqueue(self, read: Callable[[], Arrival], tell: Tell) -> None:
+    def enqueue(self, read: Callable[[], Arrival], answer: Answer) -> None:
         async def record() -> None:
             outcome: Receipt | Exception
             try:
                 outcome = await self.record(read())
             except Exception as error:  # noqa: BLE001 - it is told
                 outcome = error
-            tell(outcome)
+            answer(outcome)()
 
         self.enqueued += 1
         self.telling.append(asyncio.ensure_future(record()))

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.util import await_only
 
 from collector.domain.event import Arrival, EventCode, Receipt, Rejection
@@ -72,7 +72,7 @@ def make_recorder(database: Database, transport: StoreTransport, queue_size: int
 def enqueued(recorder: Recorder, read: Callable[[], Arrival]) -> asyncio.Future[Receipt]:
     """What becomes of a request that is parsed when its turn comes."""
     answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-    recorder.enqueue(read, partial(queue_module.fulfil, answer))
+    recorder.enqueue(read, queue_module.answer_with(answer))
     return answer
 
 
@@ -214,6 +214,70 @@ async def test_what_arrives_while_the_disk_works_is_parsed_at_once(
     disk.may_commit.set()
     assert [receipt.accepted for receipt in await asyncio.gather(first, *others)] == [1, 1, 1]
     assert stored_ids(database) == [arrival.events[0].event_id for arrival in arrivals]
+
+
+class Answers:
+    """What was prepared for a request, and what was given."""
+
+    def __init__(self) -> None:
+        self.prepared: list[Receipt | Exception] = []
+        self.is_prepared = asyncio.Event()
+        self.given: asyncio.Queue[Receipt | Exception] = asyncio.Queue()
+
+    def __call__(self, outcome: Receipt | Exception) -> Callable[[], None]:
+        self.prepared.append(outcome)
+        self.is_prepared.set()
+        return partial(self.given.put_nowait, outcome)
+
+    async def next(self) -> Receipt | Exception:
+        return await asyncio.wait_for(self.given.get(), 10)
+
+
+async def test_answers_are_prepared_while_the_disk_works_and_given_after_the_commit(
+    recorder: Recorder, transport: StoreTransport, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, answers = SlowDisk(monkeypatch), Answers()
+    arrival = await request(browser, transport)
+    recorder.enqueue(lambda: arrival, answers)
+    await asyncio.to_thread(disk.written.wait, 10)
+    await asyncio.wait_for(answers.is_prepared.wait(), 10)
+    assert answers.given.empty()
+    disk.may_commit.set()
+    given = await answers.next()
+    assert isinstance(given, Receipt)
+    assert answers.prepared == [given]
+
+
+async def test_an_answer_that_was_prepared_for_a_commit_that_failed_is_not_given(
+    recorder: Recorder, transport: StoreTransport, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, answers = SlowDisk(monkeypatch), Answers()
+    hold = disk.hold
+
+    def fail(conn: Connection) -> None:
+        hold(conn)
+        raise OperationalError("COMMIT", None, Exception("disk full"))
+
+    monkeypatch.setattr(disk, "hold", fail)
+    arrival = await request(browser, transport)
+    recorder.enqueue(lambda: arrival, answers)
+    await asyncio.to_thread(disk.written.wait, 10)
+    await asyncio.wait_for(answers.is_prepared.wait(), 10)
+    disk.may_commit.set()
+    assert isinstance(await answers.next(), StorageUnavailable)
+    assert answers.given.empty()
+
+
+async def test_an_answer_that_cannot_be_prepared_costs_nobody_else_theirs(
+    recorder: Recorder, transport: StoreTransport, browser: Browser
+) -> None:
+    def fail(_: Receipt | Exception) -> Callable[[], None]:
+        raise ValueError("a bug")
+
+    arrivals, answers = [await request(browser, transport) for _ in range(2)], Answers()
+    recorder.enqueue(lambda: arrivals[0], fail)
+    recorder.enqueue(lambda: arrivals[1], answers)
+    assert isinstance(await answers.next(), Receipt)
 
 
 async def test_what_was_parsed_ahead_counts_as_waiting(
