@@ -22,7 +22,7 @@ from collector.web.asked import Asked
 from collector.web.collect import Taken, receipt_body
 from collector.web.edge import Edge
 from collector.web.headers import header_block
-from collector.web.posted import PostReader
+from collector.web.posted import read_post
 from collector.web.replies import answer_failure
 
 LONGEST = 64 * 1024  # a longer one does not come in one piece
@@ -49,7 +49,6 @@ class Lane:
         self._edge = edge
         self._start = f"POST {path}?".encode()
         self._loop = loop
-        self._reader = PostReader()
         self._arrived: list[tuple[bytes, Traveller]] = []
         self._explaining: set[asyncio.Task[None]] = set()
 
@@ -69,7 +68,7 @@ class Lane:
                 self._loop.call_soon(traveller.turn_away, data)  # by itself: what it raises is nobody else's
 
     def _take(self, data: bytes, traveller: Traveller) -> bool:
-        asked = self._reader.read(data, traveller.remote)
+        asked = read_post(data, traveller.remote)
         entry = None if asked is None else known_site(self._edge, asked)
         if asked is None or entry is None:
             return False
