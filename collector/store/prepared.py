@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache, reduce
-from operator import iadd
+from operator import iadd, itemgetter
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
@@ -36,13 +36,13 @@ ROW_IDS = {"row_id", "merge_id", "quarantine_id", "consent_id"}
 
 
 class _Prepared(NamedTuple):
-    """A text with, for each of its parameters, the place of the value among the caller's, and which of them are ids.
+    """A text with how to `pick` the values of its parameters, and which of them are ids.
 
     Values of the statement itself come after the caller's.
     """
 
     text: str
-    places: tuple[int, ...]
+    pick: Callable[[Row], Row]
     ids: tuple[int, ...]
     constants: Row
     id_columns: tuple[int, ...]
@@ -50,17 +50,30 @@ class _Prepared(NamedTuple):
     def bind(self, values: Row) -> Row:
         """What to give the driver for the caller's `values`."""
         given = values + self.constants if self.constants else values
-        bound = [given[place] for place in self.places]
+        picked = self.pick(given)
         for at in self.ids:
-            value = bound[at]
-            if type(value) is str:
-                bound[at] = id_bytes(value)
+            if type(picked[at]) is str:
+                return self._with_bytes(picked)
+        return picked
+
+    def _with_bytes(self, picked: Row) -> Row:
+        bound = list(picked)
+        for at in self.ids:
+            if type(bound[at]) is str:
+                bound[at] = id_bytes(bound[at])
         return tuple(bound)
 
 
 def is_one_of(column: ColumnElement[Any], slots: Sequence[Slot]) -> ColumnElement[bool]:
     """`column` IN the values of `slots`."""
     return column.in_([bindparam(slot.key, type_=column.type) for slot in slots])
+
+
+def _picker(places: Sequence[int]) -> Callable[[Row], Row]:
+    """What gives the values at `places` of a row, in that order."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda row: tuple(row[place] for place in places)
 
 
 @lru_cache(maxsize=1024)
@@ -72,11 +85,11 @@ def _prepare(dialect: Dialect, statement: Statement, size: int) -> _Prepared:
     order = {slot.key: place for place, slot in enumerate(slots)} | {
         name: size + place for place, name in enumerate(own)
     }
-    places = tuple(order[name] for name in compiled.positiontup)
+    pick = _picker([order[name] for name in compiled.positiontup])
     ids = tuple(at for at, name in enumerate(compiled.positiontup) if isinstance(compiled.binds[name].type, Id))
     columns = built.selected_columns if isinstance(built, SelectBase) else ()
     id_columns = tuple(place for place, column in enumerate(columns) if isinstance(column.type, Id))
-    return _Prepared(str(compiled), places, ids, tuple(compiled.params[name] for name in own), id_columns)
+    return _Prepared(str(compiled), pick, ids, tuple(compiled.params[name] for name in own), id_columns)
 
 
 def run(conn: Connection, statement: Statement, *values: object) -> Sequence[Row]:

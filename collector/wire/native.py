@@ -63,7 +63,7 @@ def _parse_known(data: bytes, received_at: int, purchases_assert: bool) -> Batch
     if len(request.events) > MAX_EVENTS or may_hold_controls(data):
         return None
     request.share()
-    if not _have_usable_ids(request.events):
+    if not _have_usable_ids(request.device, request.events):
         return None
     clock = read_clock(request.sent_at, received_at)
     _, _, shift_ms, floor, ceiling, warnings = clock
@@ -100,9 +100,9 @@ def _parse_known(data: bytes, received_at: int, purchases_assert: bool) -> Batch
     return _make_batch(request.device, clock, events, range(len(events)), [])
 
 
-def _have_usable_ids(events: Sequence[Sent]) -> bool:
+def _have_usable_ids(device: str | None, events: Sequence[Sent]) -> bool:
     """Whether nothing is wrong with any id, and none has to be spelled in another way."""
-    ids: list[str | None] = []
+    ids: list[str | None] = [device]
     said = None
     for sent in events:
         ids.append(sent.event_id)
@@ -140,7 +140,7 @@ def _parse_any(data: bytes, received_at: int, purchases_assert: bool) -> Batch |
             indexes.append(index)
         else:
             rejections.append(reject(index, sent, *cast("Fault", result)))
-    return _make_batch(request.get("device"), clock, events, indexes, rejections)
+    return _make_batch(parse_id(request.get("device")), clock, events, indexes, rejections)
 
 
 def _sharing(request: dict[str, Any]) -> Callable[[Any], Any]:
@@ -156,10 +156,10 @@ def _sharing(request: dict[str, Any]) -> Callable[[Any], Any]:
 
 
 def _make_batch(
-    device: object, clock: Clock, events: Sequence[Event], indexes: Sequence[int], rejections: Sequence[Rejection]
+    device: str | None, clock: Clock, events: Sequence[Event], indexes: Sequence[int], rejections: Sequence[Rejection]
 ) -> Batch:
     count = len(events) + len(rejections)
-    values = (tuple(events), tuple(indexes), tuple(rejections), parse_id(device), clock.sent_at, count)
+    values = (tuple(events), tuple(indexes), tuple(rejections), device, clock.sent_at, count)
     return tuple.__new__(Batch, values)
 
 

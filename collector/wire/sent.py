@@ -63,7 +63,7 @@ class KnownRequest(msgspec.Struct, gc=False):
 
     events: list[KnownSent]
     sent_at: Any = None
-    device: Any = None
+    device: str | None = None
     uid: str | None = None
     uid_origin: Literal["first", "reset"] | None = None
     visit: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from collector.store import driver
 from collector.store import mover as mover_module
+from collector.store import sqlite as sqlite_module
 from collector.store.database import Database
 from collector.store.mover import Mover
 from collector.store.sites import fetch_or_insert_value
@@ -52,6 +54,43 @@ def write(engine: Sqlite, name: str) -> None:
 def generation(engine: Sqlite) -> bytes:
     """What the log's header says of how often it was begun anew."""
     return Path(f"{engine.path}-wal").read_bytes()[12:24]
+
+
+async def count_moves(engine: Sqlite, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How often the log is moved to its end in ten transactions of a row each."""
+    ended = 0
+
+    def execute(connection: sqlite3.Connection, text: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        nonlocal ended
+        ended += "wal_checkpoint" in text
+        return driver.execute(connection, text, values)
+
+    monkeypatch.setattr(sqlite_module, "execute", execute)
+    for number in range(10):
+        await engine.write(fetch_or_insert_value, f"thing-{number}", "value")
+        await engine.checkpoint_if_due()
+        if engine._mover._running is not None:
+            await asyncio.wrap_future(engine._mover._running)
+    return ended
+
+
+@pytest.mark.parametrize(("pages", "times"), [(1, 5), (10_000, 0)])
+async def test_the_log_is_moved_by_its_pages_as_the_last_time_found_them(
+    engine: Sqlite, monkeypatch: pytest.MonkeyPatch, pages: int, times: int
+) -> None:
+    monkeypatch.setattr(sqlite_module, "PAGES_BETWEEN_CHECKPOINTS", pages)
+    monkeypatch.setattr(sqlite_module, "ROWS_BETWEEN_CHECKPOINTS", (1, 1_000))
+    engine.checkpoint_now()
+    assert await count_moves(engine, monkeypatch) == times
+
+
+@pytest.mark.parametrize(("long", "times"), [(1_000, 5), (10_000_000, 0)])
+async def test_the_log_is_moved_when_it_is_long(
+    engine: Sqlite, monkeypatch: pytest.MonkeyPatch, long: int, times: int
+) -> None:
+    monkeypatch.setattr(sqlite_module, "LONG_LOG_BYTES", long)
+    monkeypatch.setattr(sqlite_module, "ROWS_BETWEEN_CHECKPOINTS", (1, 20_000))
+    assert await count_moves(engine, monkeypatch) == times
 
 
 def test_the_writer_goes_on_while_the_log_is_moved(engine: Sqlite, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,18 +135,6 @@ class SlowDisk(Gate):
         return self._really_record(conn, arrivals, *rest)
 
 
-def note_checkpoints(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The checkpoints that SQLite makes from now on."""
-    made: list[str] = []
-
-    def execute(connection: sqlite3.Connection, text: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        made.extend([text] if "wal_checkpoint" in text else [])
-        return driver.execute(connection, text, values)
-
-    monkeypatch.setattr(sqlite_module, "execute", execute)
-    return made
-
-
 def refuse(monkeypatch: pytest.MonkeyPatch, culprits: set[str]) -> None:
     """Let the database refuse certain events, as a constraint would."""
     really_insert = events_module.insert_events
@@ -492,48 +480,12 @@ async def test_checkpoint_that_fails_stops_nothing(
     monkeypatch.setattr(sqlite_module, "LONG_LOG_BYTES", 0)
     monkeypatch.setattr(sqlite_module, "ROWS_BETWEEN_CHECKPOINTS", (1, 1_000))
     monkeypatch.setattr(where, "execute", execute)
-    arrivals = [await request(browser, transport) for _ in range(10)]
-    for arrival in arrivals:
-        assert (await recorder.record(arrival)).accepted == 1
-    assert tried
+    arrivals: list[Arrival] = []
+    async with asyncio.timeout(30):
+        while not tried or len(arrivals) < 3:
+            arrivals.append(await request(browser, transport))
+            assert (await recorder.record(arrivals[-1])).accepted == 1
     assert stored_ids(database) == [arrival.events[0].event_id for arrival in arrivals]
-
-
-@only_on_sqlite
-@pytest.mark.parametrize(("pages", "is_often"), [(1, True), (10_000, False)])
-async def test_checkpoints_are_due_by_pages_of_the_log_as_the_last_one_found_them(
-    recorder: Recorder,
-    transport: StoreTransport,
-    browser: Browser,
-    monkeypatch: pytest.MonkeyPatch,
-    pages: int,
-    is_often: bool,
-) -> None:
-    monkeypatch.setattr(sqlite_module, "PAGES_BETWEEN_CHECKPOINTS", pages)
-    monkeypatch.setattr(sqlite_module, "ROWS_BETWEEN_CHECKPOINTS", (1, 1_000))
-    made = note_checkpoints(monkeypatch)
-    transport.database._engine.checkpoint_now()  # type: ignore[union-attr]
-    for _ in range(10):
-        await recorder.record(await request(browser, transport))
-    assert (len(made) > 3) is is_often  # of 10 groups: the log is moved after one, what is left of it after the next
-
-
-@only_on_sqlite
-@pytest.mark.parametrize(("long", "is_often"), [(1_000, True), (10_000_000, False)])
-async def test_checkpoint_is_due_when_the_log_is_long(
-    recorder: Recorder,
-    transport: StoreTransport,
-    browser: Browser,
-    monkeypatch: pytest.MonkeyPatch,
-    long: int,
-    is_often: bool,
-) -> None:
-    monkeypatch.setattr(sqlite_module, "LONG_LOG_BYTES", long)
-    monkeypatch.setattr(sqlite_module, "ROWS_BETWEEN_CHECKPOINTS", (2, 20_000))
-    made = note_checkpoints(monkeypatch)
-    for _ in range(10):
-        await recorder.record(await request(browser, transport))
-    assert (len(made) > 3) is is_often  # of 10 groups: the log is moved after one, what is left of it after the next
 
 
 @only_on_sqlite

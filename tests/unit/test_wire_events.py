@@ -77,6 +77,7 @@ def test_a_batch_tells_the_sdks_device_and_the_time_of_sending() -> None:
     result = parse(event(), device=DEVICE.upper())
     assert (result.device, result.sent_at) == (DEVICE, NOW)
     assert parse(event(), device="nonsense").device is None
+    assert parse(event(), device=7).device is None
     assert parse(event(), device=None).device is None
     assert parse().count == 0
 
