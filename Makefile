@@ -66,7 +66,7 @@ bench: $(MADE)/dev $(SDK) system  ## measure, and rewrite benchmarks/RESULTS.md
 	scripts/need.sh wrk=wrk
 	$(BIN)/python -m benchmarks
 
-bench-quick: $(MADE)/dev $(SDK) system  ## measure in four minutes
+bench-quick: $(MADE)/dev $(SDK) system  ## measure in two minutes
 	scripts/need.sh wrk=wrk
 	$(BIN)/python -m benchmarks --quick
 

@@ -71,8 +71,8 @@ def write_results(
         "# What was measured",
         "",
         f"Written by `{run.command}` on {run.date}.",
-        "`make bench` repeats all of it; `make bench-quick` takes four minutes.",
-        *(["", "**This was a quick run**: fewer and shorter measurements, without those that need millions of rows."]
+        "`make bench` repeats all of it; `make bench-quick` takes two minutes.",
+        *(["", "**This was a quick run**: fewer and shorter measurements, without those that take long."]
           if run.is_quick else []),
         "",
         "## Results",

@@ -278,8 +278,8 @@ class Recorder:
     def _use_the_wait(self, receipts: Sequence[Receipt]) -> None:
         members = self._committing.members
         if len(receipts) == len(members):  # and not a part of them, after the whole was refused
-            for (waiting, _), receipt in zip(members, receipts, strict=True):
-                with suppress(Exception):  # it comes again, and is logged, when the answer is due
+            with suppress(Exception):  # it comes again, and is logged, when the answer is due
+                for (waiting, _), receipt in zip(members, receipts, strict=True):
                     waiting.prepare(receipt)
         self._read_ahead()
 

@@ -19,7 +19,10 @@ from collector.store.driver import connect, execute
 
 
 class Mover:
-    """Moves the log of the file at `path`, by connections with these `pragmas`. To be used by one thread at a time."""
+    """Moves the log of the file at `path`, by connections with these `pragmas`.
+
+    What it is doing may be asked in any thread; the rest is for one thread at a time.
+    """
 
     def __init__(self, path: Path, pragmas: Sequence[str]) -> None:
         self._path = path
@@ -31,12 +34,14 @@ class Mover:
     @property
     def is_moving(self) -> bool:
         """Whether it is at it."""
-        return self._running is not None and not self._running.done()
+        running = self._running
+        return running is not None and not running.done()
 
     @property
     def has_moved(self) -> bool:
-        """Whether it has come to an end, good or bad, that nobody has asked for yet."""
-        return self._running is not None and self._running.done()
+        """Whether it has come to an end, good or bad, and nobody has joined it yet."""
+        running = self._running
+        return running is not None and running.done()
 
     def start(self) -> None:
         """Begin to move what the log holds. Raises `OperationalError`.
