@@ -58,6 +58,7 @@ class Sqlite:
         """See `Engine`."""
         folder = self.folder / name
         shutil.copytree(site.folder, folder)
+        os.sync()  # or the copy is still on its way to the disk while it is measured
         return replace(site, url=sqlite_url(folder), folder=folder)
 
     def cpu_s(self) -> float:
