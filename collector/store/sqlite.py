@@ -35,6 +35,7 @@ WAL_LIMIT_BYTES = 40 * 1024 * 1024  # and one transaction more, of 3 MB as a rul
 PAGES_BETWEEN_CHECKPOINTS = 2_000  # of the log, about: 8 MB
 ROWS_BETWEEN_CHECKPOINTS = (500, 20_000)  # at least and at most; a row of a single event touches more pages
 CHECKPOINTS_BEFORE_GIVING_UP = 3
+MOVE_S = 0.1  # as long as the mover of another process may take, which SQLite does not wait for
 CACHE_KIB = 4096  # of the writer; with 64 MiB hardly any of it is in the processor's own caches: a fifth more an event
 CACHED_STATEMENTS = 512  # look-ups and inserts exist in several sizes each; the driver itself would keep 128
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON")
@@ -241,7 +242,11 @@ class Sqlite:
         with self._alone():
             if rewrites:
                 execute(writer, "VACUUM")
-            return any(self._empty_log(writer) for _ in range(CHECKPOINTS_BEFORE_GIVING_UP))
+            for _ in range(CHECKPOINTS_BEFORE_GIVING_UP):
+                if self._empty_log(writer):
+                    return True
+                time.sleep(MOVE_S)
+            return False
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

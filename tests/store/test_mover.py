@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,6 +179,23 @@ def test_the_log_is_emptied_after_the_mover(engine: Sqlite, monkeypatch: pytest.
     threading.Timer(0.1, disk.may_end.set).start()
     assert engine.scrub_now()
     assert Path(f"{engine.path}-wal").stat().st_size == 0
+
+
+MOVES = """
+import fcntl, sys, time
+with open(sys.argv[1], "r+b") as index:
+    fcntl.lockf(index, fcntl.LOCK_EX, 1, 121)  # what SQLite locks for as long as somebody moves the log
+    print("moving", flush=True)
+    time.sleep(0.05)
+"""
+
+
+def test_the_log_is_emptied_after_the_mover_of_another_process(engine: Sqlite) -> None:
+    command = [sys.executable, "-c", MOVES, f"{engine.path}-shm"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "moving\n"
+        assert engine.scrub_now()
 
 
 def test_the_transaction_that_precedes_it_changes_nothing(engine: Sqlite) -> None:
