@@ -3,19 +3,30 @@
 import { forget, load, save } from "./storage";
 
 export const LEASE = "l";
-const LEASE_MS = 35_000;
+/** Longer than this nobody waits, neither for an answer nor for another tab. */
+export const TIMEOUT_MS = 30_000;
 
-/** Tells this tab from the others. */
-const owner = `${Math.random()}`;
+/** No answer to the last request for the lock: its page may sleep in the browser's cache, so the next one takes it away. */
+let isStuck = false;
 
-/** The result of `work`, run alone among the tabs; undefined when another tab holds the lease ("owner until"). */
+/**
+ * The result of `work`, run alone among the tabs; undefined when another tab holds the lease (until a time in ms). Rejects
+ * when the lock is not to be had in time, or is taken away meanwhile.
+ */
 export const alone = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
-  if (navigator.locks) return navigator.locks.request("_regulars", () => work());
-  const [holder, until] = load(LEASE).split(" ");
-  const left = +until! - Date.now();
+  const { locks } = navigator;
+  if (locks) {
+    const options = isStuck ? { steal: isStuck } : { signal: AbortSignal.timeout?.(TIMEOUT_MS) };
+    isStuck = true;
+    return locks.request("_regulars", options, () => {
+      isStuck = false;
+      return work();
+    });
+  }
+  const left = +load(LEASE) - Date.now();
   // (A lease that ends absurdly late was written by a clock that jumped.)
-  if (holder != owner && left > 0 && left < LEASE_MS) return;
-  save(LEASE, `${owner} ${Date.now() + LEASE_MS}`);
+  if (left > 0 && left < TIMEOUT_MS) return;
+  save(LEASE, Date.now() + TIMEOUT_MS);
   const result = await work();
   forget(LEASE);
   return result;

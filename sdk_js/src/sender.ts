@@ -5,14 +5,13 @@ import { backoffDelay, retryAfterDelay, waitLeft } from "./backoff";
 import { guard, note } from "./debug";
 import { readPerson } from "./identity";
 import { offsetMinutes } from "./lead_time";
-import { alone, LEASE } from "./lock";
+import { alone, LEASE, TIMEOUT_MS } from "./lock";
 import { deviceOf, drop, take } from "./queue";
 import { endpoint } from "./settings";
 import { forget, keysOf, load, save } from "./storage";
 
 const GATHER_MS = 1_000;
 const FRESH_MS = 2_000;
-const TIMEOUT_MS = 30_000;
 // Retry-After outlives the page (a time in ms), and so does the number of failures in a row.
 const RETRY_AT = "r";
 const FAILURES = "f";
@@ -52,7 +51,7 @@ const retryLater = (reason: string, status: number, header: string | null): void
   const wait = asked || backoffDelay(failures, status, Math.random());
   save(FAILURES, failures);
   save(RETRY_AT, now + asked);
-  note("waiting", `Next try in ${wait | 0} ms: ${reason}`);
+  note("waiting", `Retry in ${wait | 0} ms: ${reason}`);
   sleep(wait);
 };
 
@@ -124,12 +123,12 @@ export const wake = (key: string): void => {
 const sendAll = async (): Promise<void> => {
   clearTimeout(timer as number);
   timer = 0;
+  let more;
   try {
-    let more;
     while ((more = await alone(sendNext)));
-    if (more == null) sleep(GATHER_MS);
   } finally {
     running = undefined;
+    if (more != false) sleep(GATHER_MS); // somebody else is sending
   }
 };
 

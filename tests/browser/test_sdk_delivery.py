@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Error, Page, Playwright
 
 from tests.browser.recording_endpoint import Answer, Endpoint
-from tests.browser.sdk_pages import add_page
+from tests.browser.sdk_pages import WATCH_ERRORS, add_page
 from tests.browsers import launch_with_profile
 
 BROWSERS = ("chromium", "firefox")
@@ -153,6 +153,27 @@ async def test_five_tabs_share_one_queue(context: BrowserContext, endpoint: Endp
         assert numbers(endpoint, f"n/tab{index}") == list(range(40))
     assert len({event["uid"] for event in endpoint.events}) == 1
     assert len({event["visit"] for event in endpoint.events}) == 1
+
+
+async def test_tab_that_never_gives_the_lock_back_stops_nobody(context: BrowserContext, endpoint: Endpoint) -> None:
+    """As a page does that a browser put into its cache, with the lock, when the visitor went on."""
+    stuck, page = await context.new_page(), await context.new_page()
+    await stuck.goto(add_page(endpoint, "/stuck", before="<script>fetch = () => new Promise(() => {})</script>"))
+    await stuck.wait_for_function(LOADED)
+    await track(stuck, 3, "stuck")
+    await stuck.wait_for_function("navigator.locks.query().then(({held}) => held.length)")
+    impatient = """let waits = 0; AbortSignal.timeout = ((kept) => (ms) => kept.call(AbortSignal, waits++ ? ms : 100))(
+        AbortSignal.timeout)"""
+    await page.goto(add_page(endpoint, "/next", before=f"<script>{WATCH_ERRORS}; {impatient}</script>"))
+    await page.wait_for_function(LOADED)
+    await track(page, 3)
+    await endpoint.until(lambda: len(numbers(endpoint)) == 3)
+    assert numbers(endpoint) == [0, 1, 2]
+    assert numbers(endpoint, "n/stuck") == [0, 1, 2], "it sends what the other could not"
+    await page.evaluate("web_event.flush()")
+    assert await page.evaluate("navigator.locks.query().then(({held}) => held.length)") == 0
+    assert await page.evaluate("errors") == []
+    assert set(endpoint.arrivals.values()) == {1}
 
 
 async def test_what_is_tracked_after_a_slow_answer_is_sent_too(page: Page, endpoint: Endpoint) -> None:

@@ -36,7 +36,7 @@ class Verdict:
 
 
 def judge(lines: Iterable[str]) -> Verdict:
-    """Reads a trace. A reply is a violation if no page of the log was written since the last one, or one is not synced."""
+    """Reads a trace. A reply is a violation if no page came to the log since the last one, or one is not synced."""
     replies = violations = written = synced = answered = 0  # the last three count pages
     syncs: dict[str, int] = {}  # threads that are inside a sync of the log: how many pages that sync covers
     for line in lines:
