@@ -188,7 +188,7 @@ async def test_what_is_tracked_after_a_slow_answer_is_sent_too(page: Page, endpo
 
 
 async def test_retry_after_is_obeyed_across_reloads(page: Page, endpoint: Endpoint) -> None:
-    endpoint.fail(Answer(503, {"Retry-After": "4"}))
+    endpoint.fail(Answer(503, {"Retry-After": "10"}))
     await open_page(page, endpoint)
     await endpoint.until(lambda: len(endpoint.requests) == 1)
     # A page that is left before it has heard the answer sends its exit at once.
